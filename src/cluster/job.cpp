@@ -1,0 +1,129 @@
+#include "cluster/job.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+
+namespace sust::cluster {
+
+using core::fail;
+using core::Fault;
+
+namespace {
+
+constexpr std::array<std::string_view, 8> k_states = {
+    "pending", "running", "succeeded", "failed", "cancelled", "timed_out", "lost", "unknown"};
+
+// The kernel refuses one string over 128 KiB and all of them over about 2 MiB; below that, a
+// specification is a file that every poll can read.
+constexpr std::size_t k_text_bytes_max = std::size_t{512} * 1024;
+constexpr std::size_t k_one_text_bytes_max = std::size_t{120} * 1024;
+
+// Adds the size of `text` to `total`; NUL would cut the string where the kernel sees it.
+Result<void> check_text(std::string_view field, std::string_view text, std::size_t& total) {
+    if (text.find('\0') != std::string_view::npos) {
+        return fail(Fault::invalid, "has a NUL byte", {.where = std::string(field)});
+    }
+    if (!core::is_utf8(text)) {
+        return fail(Fault::invalid, "is not UTF-8", {.where = std::string(field)});
+    }
+    total += text.size() + 1;
+    if (text.size() > k_one_text_bytes_max || total > k_text_bytes_max) {
+        return fail(Fault::too_large,
+                    fmt::format("is over the limit of {} KiB for one text and {} KiB for all",
+                                k_one_text_bytes_max / 1024, k_text_bytes_max / 1024),
+                    {.where = std::string(field), .hint = "pass large input in a file"});
+    }
+    return {};
+}
+
+Result<void> check_environment(const core::Environment& environment, std::size_t& total) {
+    for (const auto& [name, value] : environment) {
+        if (name.empty() || name.find('=') != std::string::npos) {
+            return fail(Fault::invalid,
+                        fmt::format("'{}' is no name of a variable", core::printable(name)),
+                        {.where = "environment"});
+        }
+        TRY(check_text("environment", name, total));
+        TRY(check_text("environment", value, total));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_spec(const JobSpec& spec) {
+    TRY(core::check_name("job token", spec.token.value));
+    if (spec.argv.empty() || spec.argv.front().empty()) {
+        return fail(Fault::invalid, "a job needs a command", {.where = "argv"});
+    }
+    std::size_t total = 0;
+    TRY(check_text("name", spec.name, total));
+    for (const auto& word : spec.argv) {
+        TRY(check_text("argv", word, total));
+    }
+    TRY(check_environment(spec.environment, total));
+    TRY(check_text("workdir", spec.workdir.native(), total));
+    if (!spec.workdir.empty() && !spec.workdir.is_absolute()) {
+        return fail(Fault::invalid, "must be an absolute path", {.where = "workdir"});
+    }
+    if (spec.time_limit <= Duration::zero() || spec.stop_grace < Duration::zero()) {
+        return fail(Fault::invalid, "a time limit is positive, a grace is not negative",
+                    {.where = "time_limit"});
+    }
+    return {};
+}
+
+std::string_view to_string(State state) {
+    return k_states[static_cast<std::size_t>(state)];
+}
+
+Result<State> parse_state(std::string_view text) {
+    const auto* found = std::find(k_states.begin(), k_states.end(), text);
+    if (found == k_states.end()) {
+        return fail(Fault::invalid,
+                    fmt::format("'{}' is no state of a job", core::printable(text)));
+    }
+    return static_cast<State>(found - k_states.begin());
+}
+
+bool is_final(State state) {
+    return state != State::pending && state != State::running && state != State::unknown;
+}
+
+std::string_view to_string(Source source) {
+    switch (source) {
+        case Source::none:
+            return "none";
+        case Source::scheduler:
+            return "scheduler";
+        case Source::wrapper:
+            return "wrapper";
+    }
+    return "none";
+}
+
+void to_json(nlohmann::json& json, const JobStatus& status) {
+    const auto time = [](core::WallTime at) {
+        return at == core::WallTime{} ? nlohmann::json() : nlohmann::json(core::rfc3339(at));
+    };
+    json = {{"token", status.token.value},
+            {"name", status.name},
+            {"state", to_string(status.state)},
+            {"source", to_string(status.source)},
+            {"observed", time(status.observed)},
+            {"epoch", status.epoch},
+            {"exit_status", nullptr},
+            {"reason", status.reason},
+            {"started", time(status.started)},
+            {"finished", time(status.finished)}};
+    if (status.exit_status) {
+        json["exit_status"] = *status.exit_status;
+    }
+}
+
+}  // namespace sust::cluster

@@ -1,0 +1,68 @@
+#pragma once
+
+// A job is (back end, submit token): one submission of one wrapped command. docs/protocol/job.md.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/process.h"
+
+namespace sust::cluster {
+
+using core::Duration;
+using core::Path;
+using core::Result;
+
+// Said once by the caller; a name of its own choosing (core::check_name, so at most 63 characters)
+// that makes submitting idempotent.
+struct Token {
+    std::string value;
+    auto operator<=>(const Token&) const = default;
+};
+
+struct JobSpec {
+    Token token;
+    std::string name;               // for people
+    std::vector<std::string> argv;  // no secrets: argv is visible to every user of a node
+    core::Environment environment;  // added to a small fixed base (docs/protocol/job.md)
+    Path workdir;                   // empty: the attempt's own directory
+    Duration time_limit = std::chrono::hours(24);
+    Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
+};
+
+// invalid or too_large, naming the field.
+Result<void> check_spec(const JobSpec& spec);
+
+enum class State { pending, running, succeeded, failed, cancelled, timed_out, lost, unknown };
+std::string_view to_string(State state);
+Result<State> parse_state(std::string_view text);
+bool is_final(State state);
+
+// Where a state comes from: what the wrapper wrote is believed for completion, the scheduler for
+// liveness.
+enum class Source { none, scheduler, wrapper };
+std::string_view to_string(Source source);
+
+struct JobStatus {
+    Token token;
+    std::string name;
+    State state = State::unknown;
+    Source source = Source::none;
+    core::WallTime observed{};       // age = now - observed
+    std::int64_t epoch = 0;          // of the newest attempt, from 1
+    std::optional<int> exit_status;  // 128 + signal for signals
+    std::string reason;              // for people, when not succeeded
+    core::WallTime started{};
+    core::WallTime finished{};
+};
+
+void to_json(nlohmann::json& json, const JobStatus& status);
+
+}  // namespace sust::cluster

@@ -1,0 +1,212 @@
+#include "cluster/words.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+
+namespace sust::cluster {
+
+using core::fail;
+using core::Fault;
+using nlohmann::json;
+
+namespace {
+
+constexpr int k_format = 1;
+constexpr std::size_t k_detail_bytes_max = 1024;
+constexpr std::array<std::string_view, 6> k_reasons = {"exited",    "signalled", "time_limit",
+                                                       "cancelled", "fenced",    "cannot_start"};
+
+std::string dump(const json& document) {
+    // Paths and texts may hold any bytes; a word that cannot be written would be worse than one
+    // with a replacement character.
+    return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+double seconds(Duration duration) {
+    return static_cast<double>(duration.count()) / 1000.0;
+}
+Duration duration(double seconds) {
+    return Duration(std::llround(seconds * 1000.0));
+}
+
+core::WallTime time_at(const json& document, const char* key) {
+    auto time = core::parse_rfc3339(document.at(key).get<std::string>());
+    if (!time) {
+        throw std::invalid_argument(std::string(key) + ": " + time.error().message);
+    }
+    return *time;
+}
+
+core::ProcessId process_at(const json& document, const char* key) {
+    auto id = core::process_id_from_json(document.at(key));
+    if (!id) {
+        throw std::invalid_argument(std::string(key) + ": " + id.error().message);
+    }
+    return *id;
+}
+
+// Reads `path` and lets `parse` make a value of it; what the library throws ends here.
+template <class Parse>
+auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
+    -> Result<std::optional<decltype(parse(json()))>> {
+    using Word = decltype(parse(json()));
+    auto bytes = core::read_file_if_any(path, max_bytes);
+    if (!bytes) {
+        return bytes.error().fault == Fault::too_large
+                   ? fail(Fault::invalid, bytes.error().message, {.where = path.string()})
+                   : tl::unexpected(bytes.error());
+    }
+    if (!*bytes) {
+        return std::optional<Word>();
+    }
+    try {
+        const auto document = json::parse(**bytes);
+        if (document.at("format").get<int>() != k_format) {
+            return fail(Fault::invalid,
+                        fmt::format("format {} (this program reads {})",
+                                    document.at("format").get<int>(), k_format),
+                        {.where = path.string(), .hint = "use the program that wrote it"});
+        }
+        return std::optional<Word>(parse(document));
+    } catch (const std::exception& trouble) {
+        return fail(Fault::invalid, "cannot be read: " + core::printable(trouble.what(), 200),
+                    {.where = path.string()});
+    }
+}
+
+void check_identity(const json& document, const Token& token, std::int64_t epoch) {
+    if (document.at("token").get<std::string>() != token.value ||
+        document.at("epoch").get<std::int64_t>() != epoch) {
+        throw std::invalid_argument("belongs to another job or attempt");
+    }
+}
+
+}  // namespace
+
+std::string_view to_string(ExitReason reason) {
+    return k_reasons[static_cast<std::size_t>(reason)];
+}
+
+std::string job_text(const JobWord& word) {
+    const auto& spec = word.spec;
+    return dump({{"format", k_format},
+                 {"token", spec.token.value},
+                 {"name", spec.name},
+                 {"argv", spec.argv},
+                 {"environment", spec.environment},
+                 {"workdir", spec.workdir.string()},
+                 {"time_limit_seconds", seconds(spec.time_limit)},
+                 {"stop_grace_seconds", seconds(spec.stop_grace)},
+                 {"log_bytes", word.log_bytes}});
+}
+
+Result<std::optional<JobWord>> read_job(const JobFiles& files) {
+    return read_word(files.job(), k_job_bytes_max, [&](const json& document) {
+        JobWord word;
+        auto& spec = word.spec;
+        spec.token.value = document.at("token").get<std::string>();
+        if (spec.token.value != files.path.filename()) {
+            throw std::invalid_argument("belongs to another job");
+        }
+        spec.name = document.at("name").get<std::string>();
+        spec.argv = document.at("argv").get<std::vector<std::string>>();
+        spec.environment = document.at("environment").get<core::Environment>();
+        spec.workdir = document.at("workdir").get<std::string>();
+        spec.time_limit = duration(document.at("time_limit_seconds").get<double>());
+        spec.stop_grace = duration(document.at("stop_grace_seconds").get<double>());
+        word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
+        if (auto checked = check_spec(spec); !checked) {
+            throw std::invalid_argument(core::to_string(checked.error()));
+        }
+        return word;
+    });
+}
+
+std::string attempt_text(const AttemptWord& word) {
+    return dump({{"format", k_format},
+                 {"token", word.token.value},
+                 {"epoch", word.epoch},
+                 {"host", word.host},
+                 {"wrapper", word.wrapper},
+                 {"child", word.child},
+                 {"started", core::rfc3339(word.started)}});
+}
+
+Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const Token& token,
+                                                std::int64_t epoch) {
+    return read_word(files.attempt(), k_word_bytes_max, [&](const json& document) {
+        check_identity(document, token, epoch);
+        return AttemptWord{.token = token,
+                           .epoch = epoch,
+                           .host = document.at("host").get<std::string>(),
+                           .wrapper = process_at(document, "wrapper"),
+                           .child = process_at(document, "child"),
+                           .started = time_at(document, "started")};
+    });
+}
+
+std::string exit_text(const ExitWord& word) {
+    return dump({{"format", k_format},
+                 {"token", word.token.value},
+                 {"epoch", word.epoch},
+                 {"status", word.status},
+                 {"signal", word.signal == 0 ? json() : json(word.signal)},
+                 {"reason", to_string(word.reason)},
+                 {"detail", word.detail.substr(0, k_detail_bytes_max)},
+                 {"started", core::rfc3339(word.started)},
+                 {"finished", core::rfc3339(word.finished)},
+                 {"max_rss_bytes", word.max_rss_bytes},
+                 {"cpu_seconds", word.cpu_seconds},
+                 {"leftovers", word.leftovers}});
+}
+
+Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
+                                          std::int64_t epoch) {
+    return read_word(files.exit(), k_word_bytes_max, [&](const json& document) {
+        check_identity(document, token, epoch);
+        const auto reason = document.at("reason").get<std::string>();
+        const auto* found = std::find(k_reasons.begin(), k_reasons.end(), reason);
+        if (found == k_reasons.end()) {
+            throw std::invalid_argument("reason is none that this program knows");
+        }
+        const auto& signal = document.at("signal");
+        return ExitWord{.token = token,
+                        .epoch = epoch,
+                        .status = document.at("status").get<int>(),
+                        .signal = signal.is_null() ? 0 : signal.get<int>(),
+                        .reason = static_cast<ExitReason>(found - k_reasons.begin()),
+                        .detail = document.at("detail").get<std::string>(),
+                        .started = time_at(document, "started"),
+                        .finished = time_at(document, "finished"),
+                        .max_rss_bytes = document.at("max_rss_bytes").get<std::uint64_t>(),
+                        .cpu_seconds = document.at("cpu_seconds").get<double>(),
+                        .leftovers = document.at("leftovers").get<int>()};
+    });
+}
+
+std::string verdict_text(const VerdictWord& word) {
+    return dump({{"format", k_format},
+                 {"state", to_string(word.state)},
+                 {"reason", word.reason.substr(0, k_detail_bytes_max)},
+                 {"time", core::rfc3339(word.time)}});
+}
+
+Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files) {
+    return read_word(files.verdict(), k_word_bytes_max, [](const json& document) {
+        const auto state = parse_state(document.at("state").get<std::string>());
+        if (!state || !is_final(*state)) {
+            throw std::invalid_argument("state is none that ends a job");
+        }
+        return VerdictWord{.state = *state,
+                           .reason = document.at("reason").get<std::string>(),
+                           .time = time_at(document, "time")};
+    });
+}
+
+}  // namespace sust::cluster

@@ -1,0 +1,96 @@
+#pragma once
+
+// The files of a job's directory, which carry what the wrapper and the scheduler say to each
+// other. docs/protocol/job.md is the contract: fields, and what a reader may conclude from them.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cluster/job.h"
+
+namespace sust::cluster {
+
+// Limits of what a reader accepts.
+inline constexpr std::size_t k_job_bytes_max = 2 << 20;   // JSON of the largest specification
+inline constexpr std::size_t k_word_bytes_max = 4 << 10;  // a termination message of Kubernetes
+inline constexpr std::uint64_t k_log_bytes = 64 << 20;    // kept of each stream
+
+// jobs/<token>/<epoch>/
+struct AttemptFiles {
+    Path path;
+
+    Path attempt() const { return path / "attempt.json"; }
+    Path exit() const { return path / "exit.json"; }
+    Path reserve() const { return path / "exit.json.reserved"; }
+    Path verdict() const { return path / "verdict.json"; }
+    Path cancel() const { return path / "cancel"; }  // empty: its being there is the word
+    Path heartbeat() const { return path / "heartbeat"; }
+    Path lock() const { return path / "lock"; }
+    Path out() const { return path / "stdout"; }
+    Path err() const { return path / "stderr"; }
+    Path wrapper_log() const { return path / "wrapper.log"; }
+};
+
+// jobs/<token>/
+struct JobFiles {
+    Path path;
+
+    Path job() const { return path / "job.json"; }
+    AttemptFiles attempt(std::int64_t epoch) const { return {path / std::to_string(epoch)}; }
+};
+
+struct JobWord {
+    JobSpec spec;
+    std::uint64_t log_bytes = k_log_bytes;
+};
+
+struct AttemptWord {
+    Token token;
+    std::int64_t epoch = 0;
+    std::string host;
+    core::ProcessId wrapper;
+    core::ProcessId child;  // leader of the job's session and process group
+    core::WallTime started{};
+};
+
+enum class ExitReason { exited, signalled, time_limit, cancelled, fenced, cannot_start };
+std::string_view to_string(ExitReason reason);
+
+struct ExitWord {
+    Token token;
+    std::int64_t epoch = 0;
+    int status = 0;  // as a shell tells it
+    int signal = 0;  // 0: none
+    ExitReason reason = ExitReason::exited;
+    std::string detail;
+    core::WallTime started{};
+    core::WallTime finished{};
+    std::uint64_t max_rss_bytes = 0;
+    double cpu_seconds = 0;
+    int leftovers = 0;  // processes that even SIGKILL did not end in time
+};
+
+// The scheduler's own word about an attempt whose wrapper says nothing.
+struct VerdictWord {
+    State state = State::lost;
+    std::string reason;
+    core::WallTime time{};
+};
+
+// Reading: an absent file is a value. `invalid` means that the file is there and cannot be
+// believed (not JSON, another token or epoch, a format of another version); every other fault is
+// trouble of the carrier, which may pass.
+Result<std::optional<JobWord>> read_job(const JobFiles& files);
+Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const Token& token,
+                                                std::int64_t epoch);
+Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
+                                          std::int64_t epoch);
+Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
+
+std::string job_text(const JobWord& word);
+std::string attempt_text(const AttemptWord& word);
+std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
+std::string verdict_text(const VerdictWord& word);
+
+}  // namespace sust::cluster
