@@ -1,0 +1,78 @@
+#pragma once
+
+// Requests of one thread that wait for a slot, served in the order in which they came. Threads
+// wake each other through the Bell that they share; who waits longest is served first.
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "serve/io.h"
+#include "serve/router.h"
+
+namespace sust::serve {
+
+// What the threads of a gateway know of each other's queues.
+class Bell {
+  public:
+    explicit Bell(std::size_t rooms) : ring(rooms), oldest_(rooms) {}
+
+    // How many wait in all rooms; counted by whoever waits, before it does.
+    std::atomic<std::size_t> waiting{0};
+    // `ring` wakes a room from any thread; set before the threads start.
+    std::vector<std::function<void()>> ring;
+
+    void set_oldest(std::size_t room, std::int64_t since) { oldest_[room].since.store(since); }
+    // Wakes the room whose request waits longest, leaving out those before `after` in the order
+    // of waiting; a room that could not use the slot passes it on so.
+    void slot_freed(std::int64_t after = 0);
+
+  private:
+    struct alignas(64) Oldest {
+        std::atomic<std::int64_t> since{0};  // 0: nobody waits
+    };
+    std::vector<Oldest> oldest_;
+};
+
+class WaitRoom {
+  public:
+    WaitRoom(asio::io_context& io, const core::Clock& clock, Router& router, Bell& bell,
+             std::size_t number);
+
+    struct Waiter {
+        std::string model;
+        const std::vector<std::string>* tried = nullptr;
+        std::shared_ptr<const View> view;  // the one that the lease belongs to
+        std::optional<Lease> lease;
+        Choice choice = Choice::full;
+        bool cancelled = false;
+        // Mechanism:
+        std::int64_t since = 0;
+        std::optional<Timer> timer;
+    };
+
+    bool empty() const { return waiters_.empty(); }
+    std::size_t size() const { return waiters_.size(); }
+    // Waits for a lease, for `within` at most (choice stays `full`), or until cancel().
+    Task<> wait(Waiter& waiter, std::shared_ptr<const View> view, core::Duration within);
+    void cancel(Waiter& waiter);
+    // A slot became free, or there is a new view: gives what can be given. If that was nothing,
+    // since when its oldest request waits: the slot may be of use to another room.
+    std::int64_t serve(const std::shared_ptr<const View>& view);
+
+  private:
+    void publish();
+
+    asio::io_context* io_;
+    const core::Clock* clock_;
+    Router* router_;
+    Bell* bell_;
+    std::size_t number_;
+    std::list<Waiter*> waiters_;
+};
+
+}  // namespace sust::serve
