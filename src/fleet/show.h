@@ -1,0 +1,17 @@
+#pragma once
+
+// The book as people and gateways see it.
+
+#include "fleet/book.h"
+#include "fleet/fleet.h"
+
+namespace sust::fleet {
+
+class Lives;
+
+// A service is shown as ready once the gateways know, so that who waits for it can ask at once.
+ServiceView show_service(const Book& book, const ServiceRecord& service, const Lives& lives);
+// Every replica that runs or will run again; a service without any is unknown to gateways.
+std::vector<serve::Replica> show_replicas(const Book& book, const Lives& lives);
+
+}  // namespace sust::fleet
