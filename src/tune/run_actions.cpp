@@ -1,0 +1,190 @@
+#include <algorithm>
+
+#include "tune/result_store.h"
+#include "tune/runs_impl.h"
+#include "tune/stage_job.h"
+#include "tune/work_folder.h"
+
+namespace sust::tune {
+
+using core::Error;
+using core::fail;
+using core::Fault;
+using core::Result;
+
+namespace {
+
+// Of a failed job's standard error, read for its last lines.
+constexpr std::size_t k_log_piece = 64 << 10;
+constexpr std::uint64_t k_log_read_max = 4 << 20;
+constexpr std::size_t k_tail_kept = 4 << 10;
+
+Error refusal(const Judgement& judgement) {
+    return {.fault = Fault::invalid,
+            .message = judgement.reason,
+            .where = "evaluation",
+            .hint = judgement.advice};
+}
+
+}  // namespace
+
+Result<void> Runs::Impl::off_loop(const Run& run, std::function<Result<void>()> work,
+                                  std::function<Result<void>(Run&, Result<void>)> done) {
+    if (!at_work.insert(run.id).second) {
+        return {};
+    }
+    auto outcome = std::make_shared<Result<void>>();
+    auto finish = [this, outcome, done = std::move(done), id = run.id, phase = run.phase,
+                   epoch = run.epoch] {
+        at_work.erase(id);
+        auto now = table.by_id(id);
+        if (!now || !*now || (*now)->phase != phase || (*now)->epoch != epoch) {
+            return;
+        }
+        if (const auto moved = done(**now, std::move(*outcome)); !moved) {
+            needs.log.error("run " + id, moved.error());
+        }
+    };
+    auto begun =
+        needs.offload([outcome, work = std::move(work)] { *outcome = work(); }, std::move(finish));
+    if (!begun) {
+        at_work.erase(run.id);
+    }
+    return begun;
+}
+
+Result<void> Runs::Impl::prepare(Run& run) {
+    auto work = [this, run]() -> Result<void> {
+        TRY(hold_inputs(run, needs.store));
+        TRY(check_disk(needs.places.runs(), TRY(bytes_needed(run, needs.store)),
+                       needs.limits.min_free_bytes));
+        return prepare_work(run, needs.places, needs.store, needs.clock);
+    };
+    return off_loop(run, std::move(work), [this](Run& now, Result<void> outcome) {
+        return outcome ? step(now, Event::done) : step(now, Event::failed, outcome.error());
+    });
+}
+
+Result<void> Runs::Impl::follow_job(Run& run) {
+    const auto job = TRY(needs.scheduler.describe({run.token(run.stage)}));
+    const auto wanted = run.stages[run.stage].job_epoch;
+    if (!job || (job->epoch < wanted && cluster::is_final(job->state))) {
+        const auto begun = begin_attempt(run, job);
+        // What is wrong with the run ends it; what is wrong with the machine is tried again.
+        if (!begun && begun.error().fault != Fault::unavailable &&
+            begun.error().fault != Fault::timeout) {
+            return step(run, Event::failed, begun.error());
+        }
+        return begun;
+    }
+    if (job->epoch >= wanted && cluster::is_final(job->state)) {
+        return end_job(run, *job);
+    }
+    return {};
+}
+
+Result<void> Runs::Impl::begin_attempt(Run& run, const std::optional<cluster::JobStatus>& job) {
+    TRY(raise_lease(WorkFolder(needs.places, run), run.epoch, needs.clock));
+    const auto spec = TRY(make_stage_job(
+        run, run.stage,
+        {.places = needs.places, .store = needs.store, .root = needs.root, .threads = threads()}));
+    if (job) {
+        TRY(needs.scheduler.resubmit(job->token));
+        return {};
+    }
+    return needs.scheduler.submit(spec);
+}
+
+Result<void> Runs::Impl::end_job(Run& run, const cluster::JobStatus& job) {
+    if (job.state == cluster::State::succeeded) {
+        return step(run, Event::done);
+    }
+    return step(run, job.state == cluster::State::lost ? Event::lost : Event::failed,
+                job_error(run, run.stage, job, last_words(run)));
+}
+
+Result<void> Runs::Impl::store_result(Run& run) {
+    auto stored = std::make_shared<std::optional<StoredResult>>();
+    auto work = [this, run, stored]() -> Result<void> {
+        *stored = TRY(tune::store_result(run, needs.places, needs.store));
+        return {};
+    };
+    return off_loop(run, std::move(work), [this, stored](Run& now, Result<void> outcome) {
+        if (!outcome) {
+            return step(now, Event::failed, outcome.error());
+        }
+        now.result = (*stored)->digest;
+        now.evaluation = std::move((*stored)->evaluation);
+        const auto& judgement = (*stored)->judgement;
+        return judgement.promotion == Promotion::promote
+                   ? step(now, Event::done)
+                   : step(now, Event::refused, refusal(judgement));
+    });
+}
+
+Result<void> Runs::Impl::set_name(Run& run) {
+    if (run.kind == RunKind::tune) {
+        if (const auto named = needs.store.set_name(run.name, *run.result); !named) {
+            return step(run, Event::failed, named.error());
+        }
+    }
+    return step(run, Event::done);
+}
+
+Result<void> Runs::Impl::stop_job(Run& run) {
+    const auto job = TRY(needs.scheduler.describe({run.token(run.stage)}));
+    if (!job || cluster::is_final(job->state)) {
+        return step(run, Event::stopped, run.error);
+    }
+    // Once per life of this process: a second call would begin the stop ladder again.
+    if (asked_to_stop.insert(run.id).second) {
+        if (auto asked = needs.scheduler.cancel(job->token); !asked) {
+            asked_to_stop.erase(run.id);
+            return asked;
+        }
+    }
+    return {};
+}
+
+// A failed, cancelled or lost run keeps everything: it may be resumed.
+Result<void> Runs::Impl::settle(const Run& run) {
+    if (run.phase == Phase::succeeded) {
+        TRY(trim_work(WorkFolder(needs.places, run)));
+        return needs.store.remove_root("run", run.id);
+    }
+    if (run.phase == Phase::refused && run.result) {
+        TRY(trim_work(WorkFolder(needs.places, run)));
+        return needs.store.set_root({.kind = "run",
+                                     .id = run.id,
+                                     .owner = "the refused candidate of run " + run.id,
+                                     .since = run.created,
+                                     .holds = {*run.result}});
+    }
+    return {};
+}
+
+std::string Runs::Impl::last_words(const Run& run) const {
+    std::string tail;
+    std::uint64_t offset = 0;
+    while (offset < k_log_read_max) {
+        const auto chunk =
+            needs.scheduler.logs({run.token(run.stage)}, cluster::Stream::err, offset, k_log_piece);
+        if (!chunk || chunk->bytes.empty()) {
+            break;
+        }
+        offset = chunk->next_offset;
+        tail += chunk->bytes;
+        tail.erase(0, tail.size() > k_tail_kept ? tail.size() - k_tail_kept : 0);
+    }
+    return tail;
+}
+
+int Runs::Impl::threads() const {
+    if (needs.threads > 0) {
+        return needs.threads;
+    }
+    const auto nodes = needs.scheduler.nodes();
+    return nodes && !nodes->empty() ? std::max(1, nodes->front().cores) : 1;
+}
+
+}  // namespace sust::tune
