@@ -1,0 +1,43 @@
+#include "control/reconciler.h"
+
+#include <exception>
+
+namespace sust::control {
+
+namespace {
+
+// A replica that died is noticed within this; a run's stage takes minutes.
+constexpr auto k_quick = std::chrono::milliseconds(200);
+constexpr auto k_slow = std::chrono::seconds(1);
+constexpr auto k_rare = std::chrono::seconds(5);
+
+// A library's exception ends one tick and not the program; the next tick looks again.
+template <class Work>
+void guarded(const core::Log& log, const Work& work) {
+    try {
+        work();
+    } catch (const std::exception& error) {
+        log.error("a tick threw", {{"error", error.what()}});
+    }
+}
+
+}  // namespace
+
+Reconciler::Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs,
+                       fleet::Fleet& fleet, Api& api, core::Log log)
+    : scheduler_(scheduler), runs_(runs), fleet_(fleet), log_(std::move(log)) {
+    scheduler_.watch([this](const cluster::JobStatus& status) {
+        runs_.on_job(status);
+        fleet_.on_job(status);
+    });
+    quick_ = loop.every(k_quick, [this] { guarded(log_, [this] { quick(); }); });
+    slow_ = loop.every(k_slow, [this] { guarded(log_, [this] { runs_.tick(); }); });
+    rare_ = loop.every(k_rare, [this, &api] { guarded(log_, [&api] { api.tick(); }); });
+}
+
+void Reconciler::quick() {
+    scheduler_.poll();
+    fleet_.tick();
+}
+
+}  // namespace sust::control

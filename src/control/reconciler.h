@@ -1,0 +1,29 @@
+#pragma once
+
+// The tick of the control loop: facts from the back end go to runs and replicas, which decide and
+// act through the back end.
+
+#include <memory>
+
+#include "cluster/scheduler.h"
+#include "control/api.h"
+
+namespace sust::control {
+
+class Reconciler {
+  public:
+    // Begins on construction; ends with its destruction. All on the loop's thread.
+    Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs,
+               fleet::Fleet& fleet, Api& api, core::Log log);
+
+  private:
+    void quick();
+
+    cluster::Scheduler& scheduler_;
+    tune::Runs& runs_;
+    fleet::Fleet& fleet_;
+    core::Log log_;
+    std::unique_ptr<core::EventLoop::Timer> quick_, slow_, rare_;
+};
+
+}  // namespace sust::control
