@@ -1,0 +1,94 @@
+// sust-agent: what runs beside a job, on nodes that have nothing but a kernel.
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "apps/common/process_environment.h"
+#include "cluster/wrapper.h"
+#include "core/text.h"
+
+namespace {
+
+using namespace sust;
+
+constexpr std::string_view k_help =
+    "sust-agent " SUST_VERSION
+    ": runs inside a job, for sustd. Not meant to be called by hand.\n"
+    "\n"
+    "  sust-agent job --directory DIR --epoch N\n"
+    "      Wraps attempt N of the job whose files are in DIR (docs/protocol/job.md):\n"
+    "      writes attempt.json, runs the command, enforces its time limit, writes exit.json.\n"
+    "      The exit status is the command's: its code, or 128 + the signal that ended it.\n"
+    "      125: the wrapper failed; 126: the command cannot be run; 127: it was not found.\n"
+    "  sust-agent --version\n"
+    "  sust-agent --help\n";
+
+int complain(const core::Error& error) {
+    const auto line = "sust-agent: " + core::to_string(error) + "\n";
+    (void)core::write_all(STDERR_FILENO, line);
+    return core::exit_code(error.fault);
+}
+
+// Descriptors 0 to 2 must be somebody's, or the first files that we open become the job's streams.
+void fill_standard_streams() {
+    int fd = 0;
+    do {
+        fd = ::open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    ::close(fd);
+}
+
+core::Result<cluster::WrapperOptions> read_arguments(const std::vector<std::string>& words) {
+    cluster::WrapperOptions options;
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+        if (words[i] == "--directory") {
+            options.job_directory = std::filesystem::path(words[i + 1]).lexically_normal();
+        } else if (words[i] == "--epoch") {
+            options.epoch = TRY(core::parse_integer(words[i + 1]));
+        } else {
+            return core::fail(core::Fault::invalid,
+                              "no option '" + core::printable(words[i]) + "'");
+        }
+    }
+    if (words.size() % 2 != 0 || !options.job_directory.is_absolute() || options.epoch < 1) {
+        return core::fail(core::Fault::invalid, "job needs --directory DIR --epoch N",
+                          {.hint = "DIR is absolute, N is 1 or more"});
+    }
+    return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.empty() || words[0] == "--help" || words[0] == "-h") {
+        (void)core::write_all(STDOUT_FILENO, k_help);
+        return 0;
+    }
+    if (words[0] == "--version") {
+        (void)core::write_all(STDOUT_FILENO, "sust-agent " SUST_VERSION "\n");
+        return 0;
+    }
+    if (words[0] != "job") {
+        return complain(core::fail(core::Fault::invalid,
+                                   "no command '" + core::printable(words[0]) + "'",
+                                   {.hint = "sust-agent --help"})
+                            .value());
+    }
+    fill_standard_streams();
+    auto options = read_arguments({words.begin() + 1, words.end()});
+    if (!options) {
+        return complain(options.error());
+    }
+    options->environment = apps::process_environment();
+    const core::SystemClock clock;
+    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text);
+    return cluster::run_wrapper(*options, clock, log);
+}

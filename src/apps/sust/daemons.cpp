@@ -1,0 +1,250 @@
+#include "apps/sust/daemons.h"
+
+#include <cerrno>
+#include <thread>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cluster/local.h"
+#include "core/http_client.h"
+#include "core/text.h"
+
+namespace sust::cli {
+namespace {
+
+constexpr auto k_look_again = std::chrono::milliseconds(50);
+
+core::Path stderr_file(const Context& context, const std::string& program) {
+    return context.places.state / "logs" / (program + ".stderr");
+}
+
+std::string last_words(const Context& context, const std::string& program) {
+    constexpr std::size_t k_max = 1 << 21;
+    const auto text = core::read_file_if_any(stderr_file(context, program), k_max);
+    if (!text || !*text) {
+        return {};
+    }
+    const auto trimmed = core::trim(**text);
+    const auto line = trimmed.rfind('\n');
+    return std::string(line == std::string_view::npos ? trimmed : trimmed.substr(line + 1));
+}
+
+bool sustd_answers(const Context& context) {
+    const auto socket = core::socket_path(context.places.api_socket(), ::getuid());
+    if (!socket) {
+        return false;
+    }
+    core::http::Client client(context.clock, core::http::UnixAddress{*socket});
+    const auto answer = client.send({.target = "/healthz"}, std::chrono::seconds(2));
+    return answer && answer->status == 200;
+}
+
+// "http://127.0.0.1:8080/v1" once the gateway of now has published its port.
+std::optional<std::string> endpoint(const Context& context) {
+    const auto gateway = running(context.places.run, "gateway");
+    const auto text = core::read_file_if_any(context.places.run / "gateway.json", 4096);
+    if (!gateway || !text || !*text) {
+        return std::nullopt;
+    }
+    const auto json = nlohmann::json::parse(**text, nullptr, false);
+    if (!json.is_object() || json.value("pid", 0) != gateway->pid) {
+        return std::nullopt;
+    }
+    return fmt::format("http://{}:{}/v1", json.value("address", "127.0.0.1"),
+                       json.value("port", 0));
+}
+
+std::vector<std::string> argv_of(const Context& context, std::string_view program) {
+    std::vector<std::string> argv{context.program(program).string()};
+    if (!context.root.empty()) {
+        argv.insert(argv.end(), {"--root", context.root.string()});
+    }
+    return argv;
+}
+
+Result<void> make_places(const Context& context) {
+    const auto& places = context.places;
+    TRY(core::make_directories(places.run, 0700));
+    TRY(core::make_directories(places.data, 0700));
+    return core::make_directories(places.state / "logs", 0750);
+}
+
+// Fails when a program that was started has ended with a message instead of becoming ready.
+Result<void> still_starting(const Context& context, const std::string& program, int& misses) {
+    constexpr int k_patience = 3;  // looks in a row without the process: it ended and waits
+    const auto& run = context.places.run;
+    const bool lives = running(run, program) || running(run, started_name(program));
+    misses = lives ? 0 : misses + 1;
+    const auto words = misses > k_patience ? last_words(context, program) : std::string();
+    if (words.empty()) {
+        return {};
+    }
+    const auto fault =
+        words.find("in use") != std::string::npos ? Fault::conflict : Fault::unavailable;
+    return core::fail(fault, fmt::format("{} does not start: {}", program, words),
+                      {.hint = "sust down, mend it, sust up"});
+}
+
+}  // namespace
+
+core::Path log_file(const Context& context, const std::string& program) {
+    return context.places.state / "logs" / (program + ".log");
+}
+
+bool rotated_away(const core::Fd& fd, const core::Path& file) {
+    struct stat opened {};
+    struct stat named {};
+    return ::fstat(fd.get(), &opened) == 0 && ::stat(file.c_str(), &named) == 0 &&
+           opened.st_ino != named.st_ino;
+}
+
+Result<SupervisorPlan> plan_daemons(const Context& context) {
+    const auto settings = TRY(context.settings());
+    TRY(make_places(context));
+    const auto with_log = [&](std::vector<std::string> argv, const std::string& name) {
+        argv.insert(argv.end(), {"--log-file", log_file(context, name).string(), "--log-size",
+                                 std::to_string(settings.size("log.file_size")), "--log-files",
+                                 std::to_string(settings.integer("log.files")), "--log-level",
+                                 settings.text("log.level")});
+        return argv;
+    };
+    auto gateway = with_log(argv_of(context, "sust-gateway"), "gateway");
+    gateway.insert(gateway.end(), {"--listen", settings.text("gateway.listen"), "--threads",
+                                   std::to_string(settings.integer("gateway.threads"))});
+    return SupervisorPlan{.programs = {{"sustd", with_log(argv_of(context, "sustd"), "sustd"),
+                                        stderr_file(context, "sustd")},
+                                       {"gateway", gateway, stderr_file(context, "gateway")}},
+                          .run = context.places.run};
+}
+
+Result<void> start_in_background(const Context& context, const SupervisorPlan& plan) {
+    for (const auto& program : plan.programs) {
+        ::truncate(program.stderr_file.c_str(), 0);  // what an earlier life said is not this one's
+    }
+    const auto log_path = context.places.state / "logs/supervisor.log";
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        return core::fail_errno("fork", errno);
+    }
+    if (pid > 0) {
+        return {};
+    }
+    ::setsid();
+    ::signal(SIGHUP, SIG_IGN);
+    (void)!::chdir("/");
+    const int null_fd = ::open("/dev/null", O_RDWR);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        ::dup2(null_fd, fd);
+    }
+    const auto log = core::Log::to_file(context.clock, "supervisor", log_path, 4 << 20, 2);
+    const auto status = supervise(plan, context.clock, log);
+    if (!status) {
+        log.error("the supervisor could not run", status.error());
+    }
+    ::_exit(status ? *status : core::exit_code(status.error().fault));
+}
+
+Result<nlohmann::json> await_ready(const Context& context, const SupervisorPlan& plan,
+                                   core::Duration within) {
+    constexpr int k_supervisor_patience = 10;  // looks in a row without it
+    const core::Deadline deadline(context.clock, within);
+    int supervisor_misses = 0;
+    Progress progress(context);
+    int sustd_misses = 0;
+    int gateway_misses = 0;
+    while (!deadline.passed()) {
+        // Adopted daemons answer before their new supervisor has noted itself for `down` to find.
+        if (running(plan.run, "supervisor") && sustd_answers(context) && endpoint(context)) {
+            progress.finish();
+            return daemon_status(context);
+        }
+        if (within - deadline.left() > std::chrono::seconds(2)) {
+            progress.show("waiting for sustd and the gateway");
+        }
+        std::this_thread::sleep_for(k_look_again);
+        // One that was dying when we looked first may have been taken for a living one. The lock
+        // lets only one in, however many are started.
+        supervisor_misses = running(plan.run, "supervisor") ? 0 : supervisor_misses + 1;
+        if (supervisor_misses == k_supervisor_patience) {
+            supervisor_misses = 0;
+            TRY(start_in_background(context, plan));
+        }
+        TRY(still_starting(context, "sustd", sustd_misses));
+        TRY(still_starting(context, "gateway", gateway_misses));
+    }
+    return core::fail(Fault::timeout, "sustd and the gateway were not ready in time",
+                      {.where = (context.places.state / "logs").string(),
+                       .hint = "sust logs sustd; sust logs gateway"});
+}
+
+nlohmann::json daemon_status(const Context& context) {
+    nlohmann::json status;
+    for (const char* name : {"supervisor", "sustd", "gateway"}) {
+        const auto id = running(context.places.run, name);
+        status[name] = {{"state", id ? "running" : "not running"}};
+        if (id) {
+            status[name]["pid"] = id->pid;
+        }
+    }
+    status["endpoint"] = endpoint(context) ? nlohmann::json(*endpoint(context)) : nlohmann::json();
+    status["data"] = context.places.data.string();
+    return status;
+}
+
+Result<void> stop_strays(const Context& context) {
+    for (const std::string& name : {std::string("gateway"), std::string("sustd"),
+                                    started_name("gateway"), started_name("sustd")}) {
+        const auto id = running(context.places.run, name);
+        if (!id) {
+            continue;
+        }
+        TRY(core::send_signal(*id, SIGTERM));
+        const core::Deadline deadline(context.clock, std::chrono::seconds(25));
+        while (core::alive(*id) && !deadline.passed()) {
+            std::this_thread::sleep_for(k_look_again);
+        }
+        TRY(core::send_signal(*id, SIGKILL));
+    }
+    return {};
+}
+
+Result<int> end_jobs(const Context& context, Progress& progress) {
+    if (!core::path_exists(context.places.jobs())) {
+        return 0;
+    }
+    auto jobs = TRY(
+        cluster::open_local({.jobs = context.places.jobs(), .agent = context.program("sust-agent")},
+                            context.clock, core::Log::silent()));
+    const core::Deadline deadline(context.clock, std::chrono::seconds(60));
+    int asked = 0;
+    for (bool first = true;; first = false) {
+        jobs->poll();
+        int left = 0;
+        for (const auto& job : TRY(jobs->list())) {
+            if (cluster::is_final(job.state)) {
+                continue;
+            }
+            ++left;
+            if (first) {
+                TRY(jobs->cancel(job.token));
+                ++asked;
+            }
+        }
+        if (left == 0) {
+            return asked;
+        }
+        if (deadline.passed()) {
+            return core::fail(Fault::timeout, fmt::format("{} jobs did not end within 60 s", left),
+                              {.where = context.places.jobs().string()});
+        }
+        progress.show(fmt::format("waiting for {} jobs to end", left));
+        std::this_thread::sleep_for(k_look_again);
+    }
+}
+
+}  // namespace sust::cli

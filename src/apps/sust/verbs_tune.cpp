@@ -1,0 +1,226 @@
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/sust/api.h"
+#include "apps/sust/follow.h"
+#include "apps/sust/print.h"
+#include "core/text.h"
+#include "tune/evaluate.h"
+
+namespace sust::cli {
+namespace {
+
+const std::vector<Column> k_run_columns{{"id", "RUN"},
+                                        {"recipe", "RECIPE"},
+                                        {"state", "STATE"},
+                                        {"stage", "STAGE"},
+                                        {"base", "BASE"},
+                                        {"name", "RESULT"},
+                                        {"created", "AGE", Column::Form::age}};
+const std::vector<Column> k_run_lines{{"id", "run"},
+                                      {"recipe", "recipe"},
+                                      {"state", "state"},
+                                      {"stage", "stage"},
+                                      {"reason", "reason"},
+                                      {"advice", "next"},
+                                      {"base", "base"},
+                                      {"data", "data"},
+                                      {"name", "result name"},
+                                      {"result", "result"},
+                                      {"progress.step", "step"},
+                                      {"progress.steps", "of steps"},
+                                      {"progress.loss", "loss"},
+                                      {"progress.tokens_per_second", "tokens/s"},
+                                      {"progress.eta_seconds", "ETA seconds"},
+                                      {"parameters", "parameters"},
+                                      {"evaluation", "evaluation"}};
+
+Result<int> recipe_ls(Context& context, const Arguments&) {
+    Api api(context);
+    print_list(context, TRY(api.list("/api/v1/recipes")),
+               {{"name", "NAME"}, {"produces", "PRODUCES"}, {"summary", "SUMMARY"}}, "no recipes");
+    return 0;
+}
+
+Result<int> recipe_show(Context& context, const Arguments& arguments) {
+    Api api(context);
+    const auto recipe = TRY(api.get(api_path("recipes", arguments.one("NAME"))));
+    print_object(context, recipe,
+                 {{"name", "name"}, {"summary", "summary"}, {"environment", "environment"}});
+    if (!context.json) {
+        std::cout << '\n';
+        print_list(
+            context, recipe.value("parameters", nlohmann::json::array()),
+            {{"name", "PARAMETER"}, {"default", "DEFAULT"}, {"range", "RANGE"}, {"reason", "WHY"}},
+            "no parameters");
+    }
+    return 0;
+}
+
+Result<nlohmann::json> parameters_of(const Arguments& arguments) {
+    auto parameters = nlohmann::json::object();
+    for (const auto& text : arguments.all("--set")) {
+        const auto equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            return core::fail(Fault::invalid,
+                              "--set " + core::printable(text) + " is not KEY=VALUE");
+        }
+        parameters[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return parameters;
+}
+
+Result<int> tune_start(Context& context, const Arguments& arguments) {
+    nlohmann::json request{{"recipe", arguments.one("RECIPE")},
+                           {"parameters", TRY(parameters_of(arguments))}};
+    for (const char* option : {"base", "data", "name"}) {
+        if (const auto said = arguments.get(fmt::format("--{}", option))) {
+            request[option] = *said;
+        }
+    }
+    if (arguments.has("--eval")) {
+        request["evaluations"] = arguments.all("--eval");
+    }
+    Api api(context);
+    const auto run = TRY(api.post("/api/v1/runs", request));
+    const auto id = run.value("id", std::string());
+    if (arguments.has("--follow")) {
+        return follow_run(context, api, id);
+    }
+    print_done(context, run,
+               fmt::format("{} started; follow it with: sust tune logs {} --follow", id, id));
+    return 0;
+}
+
+Result<int> tune_ls(Context& context, const Arguments&) {
+    Api api(context);
+    print_list(context, TRY(api.list("/api/v1/runs")), k_run_columns,
+               "no runs; start one with: sust tune start RECIPE --base MODEL --data DATASET");
+    return 0;
+}
+
+Result<int> tune_show(Context& context, const Arguments& arguments) {
+    Api api(context);
+    print_object(context, TRY(api.get(api_path("runs", arguments.one("RUN")))), k_run_lines);
+    return 0;
+}
+
+Result<int> tune_logs(Context& context, const Arguments& arguments) {
+    Api api(context);
+    return print_run_logs(context, api, arguments.one("RUN"), arguments.get("--stage").value_or(""),
+                          arguments.has("--follow"));
+}
+
+Result<int> tune_cancel(Context& context, const Arguments& arguments) {
+    Api api(context);
+    const auto& id = arguments.one("RUN");
+    print_done(
+        context, TRY(api.post(api_path("runs", id, "/cancel"), nlohmann::json::object())),
+        fmt::format("{} is being cancelled; sust tune resume {} goes on from its last checkpoint",
+                    id, id));
+    return 0;
+}
+
+Result<int> tune_resume(Context& context, const Arguments& arguments) {
+    Api api(context);
+    const auto& id = arguments.one("RUN");
+    const auto run = TRY(api.post(api_path("runs", id, "/resume"), nlohmann::json::object()));
+    if (arguments.has("--follow")) {
+        return follow_run(context, api, id);
+    }
+    print_done(context, run, fmt::format("{} goes on", id));
+    return 0;
+}
+
+Result<int> eval_run(Context& context, const Arguments& arguments) {
+    nlohmann::json request{{"model", arguments.one("MODEL")}, {"data", arguments.all("--data")}};
+    if (const auto limit = TRY(arguments.integer("--limit"))) {
+        request["limit"] = *limit;
+    }
+    Api api(context);
+    const auto run = TRY(api.post("/api/v1/evaluations", request));
+    return follow_run(context, api, run.value("id", std::string()));
+}
+
+// The evaluate stage's job runs this; its log is the job's.
+Result<int> internal_evaluate(Context& context, const Arguments& arguments) {
+    const core::Log log(context.clock, "evaluate", STDERR_FILENO, core::LogForm::text);
+    return tune::run_evaluation(arguments.one("SPEC"), context.places, context.clock, log);
+}
+
+}  // namespace
+
+std::vector<Verb> tune_verbs() {
+    const Positional recipe{"NAME", "the recipe", Count::one, Completes::recipes};
+    const Positional run{"RUN", "the run's identifier", Count::one, Completes::runs};
+    return {
+        {.path = "recipe ls",
+         .summary = "tuning recipes",
+         .examples = {"sust recipe ls"},
+         .run = recipe_ls},
+        {.path = "recipe show",
+         .summary = "a recipe's parameters, their ranges and the reasons",
+         .positionals = {recipe},
+         .examples = {"sust recipe show sft-lora"},
+         .run = recipe_show},
+        {.path = "tune start",
+         .summary = "apply a recipe: prepare, train, convert, evaluate, register",
+         .positionals = {{"RECIPE", "the recipe", Count::one, Completes::recipes}},
+         .options = {{"--base", "MODEL", "the model to start from", Count::optional,
+                      Completes::models},
+                     {"--data", "DATASET", "the training data", Count::optional,
+                      Completes::datasets},
+                     {"--eval", "DATASET", "judge on this dataset; without it a tenth is held out",
+                      Count::any, Completes::datasets},
+                     {"--name", "NAME", "name of the result (default: BASE-DATASET)"},
+                     {"--set", "KEY=VALUE", "a recipe parameter", Count::any},
+                     {"--follow", "", "stay until the end and show progress", Count::optional,
+                      Completes::nothing, "-f"}},
+         .examples =
+             {"sust tune start sft-lora --base tiny --data tickets --name triage --follow",
+              "sust tune start sft-lora --base tiny --data tickets --set epochs=1 --set rank=8"},
+         .run = tune_start},
+        {.path = "tune ls", .summary = "all runs", .examples = {"sust tune ls"}, .run = tune_ls},
+        {.path = "tune show",
+         .summary = "one run",
+         .positionals = {run},
+         .examples = {"sust tune show run-01k..."},
+         .run = tune_show},
+        {.path = "tune logs",
+         .summary = "what a run's stages printed",
+         .positionals = {run},
+         .options = {{"--stage", "STAGE", "train, convert or evaluate; without it the current one"},
+                     {"--follow", "", "go on with what is added", Count::optional,
+                      Completes::nothing, "-f"}},
+         .examples = {"sust tune logs run-01k... --follow"},
+         .run = tune_logs},
+        {.path = "tune cancel",
+         .summary = "end a run; its checkpoints stay",
+         .positionals = {run},
+         .examples = {"sust tune cancel run-01k..."},
+         .run = tune_cancel},
+        {.path = "tune resume",
+         .summary = "go on with a run from its last checkpoint",
+         .positionals = {run},
+         .options = {{"--follow", "", "stay until the end and show progress", Count::optional,
+                      Completes::nothing, "-f"}},
+         .examples = {"sust tune resume run-01k... --follow"},
+         .run = tune_resume},
+        {.path = "eval run",
+         .summary = "ask a model the questions of a dataset and count the right answers",
+         .positionals = {{"MODEL", "the model", Count::one, Completes::models}},
+         .options = {{"--data", "DATASET", "the questions", Count::any, Completes::datasets},
+                     {"--limit", "N", "at most so many questions of each dataset"}},
+         .examples = {"sust eval run triage --data tickets-known"},
+         .run = eval_run},
+        {.path = "internal-evaluate",
+         .summary = "the evaluate stage of a run",
+         .positionals = {{"SPEC", "evaluator.spec.json", Count::one, Completes::files}},
+         .run = internal_evaluate,
+         .shown = Verb::Shown::no}};
+}
+
+}  // namespace sust::cli
