@@ -41,7 +41,7 @@ class Fleet::Impl {
           book_(std::move(book)),
           log_(std::move(log)),
           acknowledgements_(parts_.clock),
-          lives_(parts_, options_, book_, acknowledgements_, log_) {}
+          lives_(parts_, options_, book_, acknowledgements_, log_, [this] { tell(); }) {}
 
     Result<void> check_book() const;
     Result<ServiceView> apply(const SaidService& said);

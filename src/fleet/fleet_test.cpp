@@ -369,8 +369,21 @@ TEST_F(Services, AreShownAsReadyOnceTheGatewaysKnow) {
     pass(2s);
     EXPECT_EQ(count(ReplicaState::ready), 2);
     EXPECT_EQ(view().state, "starting");
+    EXPECT_EQ(view().ready, 0);
     fleet->acknowledged("gw-1", fleet->version());
     EXPECT_EQ(view().state, "ready");
+    EXPECT_EQ(view().ready, 2);
+}
+
+TEST_F(Services, TellGatewaysOfAReplicaThatAnswersBetweenTwoTicks) {
+    prober.later = true;
+    ASSERT_TRUE(fleet->apply(said()));
+    pass(k_step);
+    std::uint64_t told = 0;
+    fleet->on_change([&](std::uint64_t version) { told = version; });
+    prober.answer_all();
+    EXPECT_EQ(count(ReplicaState::ready), 2);
+    EXPECT_EQ(told, fleet->version());
 }
 
 TEST_F(Services, ShowTheLogsOfTheNewestReplicaOrOfTheOneAsked) {

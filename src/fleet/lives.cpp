@@ -59,12 +59,14 @@ std::optional<serve::ReplicaState> shown_state(const ReplicaRecord& record) {
 }
 
 Lives::Lives(const FleetParts& parts, const FleetOptions& options, Book& book,
-             const Acknowledgements& acknowledgements, core::Log log)
+             const Acknowledgements& acknowledgements, core::Log log,
+             std::function<void()> answered)
     : parts_(parts),
       options_(options),
       book_(book),
       acknowledgements_(acknowledgements),
       log_(std::move(log)),
+      answered_(std::move(answered)),
       jobs_(parts, options) {}
 
 const Engine& Lives::engine_of(const ReplicaRecord& record) const {
@@ -350,6 +352,7 @@ void Lives::probe(const std::string& id) {
                                  question](const ProbeAnswer& answer) {
         if (!alive.expired()) {
             on_answer(id, life, question, answer);
+            answered_();
         }
     });
 }

@@ -3,6 +3,7 @@
 // Drives every replica through the table of life.h: finds out what happened (jobs, probes,
 // deadlines), writes the new state, then acts.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,8 +16,10 @@ namespace sust::fleet {
 
 class Lives {
   public:
+    // `answered` is called on the loop after an engine's answer to a probe was taken in: it comes
+    // between two ticks, and gateways should not wait for the next.
     Lives(const FleetParts& parts, const FleetOptions& options, Book& book,
-          const Acknowledgements& acknowledgements, core::Log log);
+          const Acknowledgements& acknowledgements, core::Log log, std::function<void()> answered);
 
     // Goes on with the replicas of the book: repeats what may not have been done.
     void adopt();
@@ -66,6 +69,7 @@ class Lives {
     Book& book_;
     const Acknowledgements& acknowledgements_;
     core::Log log_;
+    std::function<void()> answered_;
     ReplicaJobs jobs_;
     std::map<std::string, Timers> timers_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for probes under way

@@ -16,8 +16,7 @@ bool is_leaving(S state) {
     return state == S::draining || state == S::stopping || state == S::gone;
 }
 
-std::string state_of(const ServiceRecord& service, const Records& replicas, int ready,
-                     const Lives& lives) {
+std::string state_of(const ServiceRecord& service, const Records& replicas, int ready) {
     const auto any = [&](const auto& holds) {
         return std::any_of(replicas.begin(), replicas.end(),
                            [&](const ReplicaRecord* replica) { return holds(*replica); });
@@ -36,8 +35,7 @@ std::string state_of(const ServiceRecord& service, const Records& replicas, int 
         return "idle";
     }
     if (ready >= service.wanted) {
-        const bool known = !any([&](const auto& replica) { return !lives.is_known(replica); });
-        return known ? "ready" : "starting";
+        return "ready";
     }
     if (ready == 0 && any([](const auto& replica) { return replica.streak >= k_tries; })) {
         return "failing";
@@ -68,7 +66,8 @@ ServiceView show_service(const Book& book, const ServiceRecord& service, const L
     view.spec.replicas = service.wanted;
     for (const auto* replica : replicas) {
         const auto command = lives.command(*replica);
-        view.ready += replica->state == S::ready ? 1 : 0;
+        // To whoever waits for it, ready is what gets requests: the gateways know of it.
+        view.ready += replica->state == S::ready && lives.is_known(*replica) ? 1 : 0;
         view.replicas.push_back({.id = replica->id,
                                  .generation = replica->generation,
                                  .state = std::string(to_string(replica->state)),
@@ -77,7 +76,7 @@ ServiceView show_service(const Book& book, const ServiceRecord& service, const L
                                  .reason = replica->reason,
                                  .socket = command ? command->socket : Path()});
     }
-    view.state = state_of(service, replicas, view.ready, lives);
+    view.state = state_of(service, replicas, view.ready);
     if (view.trouble.empty() && (view.state == "failing" || view.state == "degraded")) {
         for (const auto& replica : view.replicas) {
             if (!replica.reason.empty()) {

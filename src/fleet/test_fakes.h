@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -108,10 +109,24 @@ class FakeProber final : public Prober {
     std::function<bool(ProbeKind kind, const Path& socket)> answer = [](ProbeKind, const Path&) {
         return true;
     };
+    bool later = false;  // answers wait for answer_all()
     void ask(Probe probe, std::function<void(const ProbeAnswer&)> done) override {
         const bool good = answer(probe.kind, probe.socket);
-        done({.good = good, .why = good ? "" : "no answer"});
+        const ProbeAnswer said{.good = good, .why = good ? "" : "no answer"};
+        if (later) {
+            waiting_.push_back([done = std::move(done), said] { done(said); });
+        } else {
+            done(said);
+        }
     }
+    void answer_all() {
+        for (const auto& say : std::exchange(waiting_, {})) {
+            say();
+        }
+    }
+
+  private:
+    std::vector<std::function<void()>> waiting_;
 };
 
 }  // namespace sust::fleet
