@@ -1,0 +1,72 @@
+"""Debian 12 with nothing but its base system: kept in the cache, and entered as a machine of its own."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sust"
+
+
+def debian_sources():
+    listed = [Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")]
+    return [file for file in listed if file.exists()]
+
+
+def bare_root() -> Path:
+    """The packages of Priority: required, made once."""
+    root = CACHE / "bare-bookworm"
+    if not root.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        building = CACHE / f"bare-bookworm.{os.getpid()}"
+        mirror = subprocess.run(["sed", "-n", r"s/^URIs: *\([^ ]*\).*/\1/p;s/^deb [^h]*\(http[^ ]*\).*/\1/p",
+                                 *map(str, debian_sources())], capture_output=True, text=True).stdout.split()[0]
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", building, mirror], check=True,
+                       capture_output=True, timeout=900)
+        building.rename(root)
+    return root
+
+
+class Machine:
+    """A copy of the bare root under its own mount and process namespaces; it ends with its command.
+
+    The root is pivoted to, not chrooted: the kernel refuses user namespaces inside a chroot.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        subprocess.run(["cp", "-a", "--reflink=auto", bare_root(), root], check=True)
+        for file in debian_sources():
+            shutil.copy2(file, self.inside(file))
+        shutil.copy2("/etc/resolv.conf", self.inside("/etc/resolv.conf"))
+
+    def inside(self, path) -> Path:
+        place = self.root / str(path).lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def run(self, command: str, user="root", log=None, timeout=3600, shared=()):
+        """A shell command in a login of `user`; `shared` directories of this machine are bound to the same place."""
+        enter = [
+            "set -e",
+            f"mount --bind {self.root} {self.root}",
+            f"cd {self.root}",
+            "mkdir -p old proc sys dev tmp",
+            "mount -t proc proc proc",
+            "mount -t sysfs sysfs sys",
+            "mount --rbind /dev dev",
+            "mount -t tmpfs -o mode=1777 tmpfs dev/shm",
+        ]
+        for place in shared:
+            self.inside(place).mkdir(parents=True, exist_ok=True)
+            enter.append(f"mount --bind {place} {self.inside(place)}")
+        enter += ["pivot_root . old", "umount -l old", "cd /", f'exec su -l {user} -c "$1"']
+        out = open(log, "ab") if log else None
+        try:
+            return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", "\n".join(enter),
+                                   "enter", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=out or subprocess.PIPE, text=True, timeout=timeout,
+                                  env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"})
+        finally:
+            if out:
+                out.close()
