@@ -36,6 +36,12 @@ def source(package: Path) -> dict:
     return {"package": PACKAGE, "version": version, "sha256": files.sha256(package)}
 
 
+def origin(package: Path) -> dict:
+    """The same for the lineage, with the package's purl (https://github.com/package-url/purl-spec)."""
+    fetched = source(package)
+    return {"name": PACKAGE, "uri": f"pkg:deb/debian/{PACKAGE}@{fetched['version']}", "sha256": fetched["sha256"]}
+
+
 def _options(folder):
     """apt writes below `folder` only: the environment's root is read-only or thrown away."""
     for part in ("lists/partial", "cache/archives/partial"):

@@ -68,7 +68,9 @@ def main(spec: Spec) -> None:
     figures["tokens"] = (
         spec.parameters["steps"] * spec.parameters["batch_size"] * spec.parameters["window"])
     card.write(folder, content, fetch.source(package), spec.parameters, figures)
-    files.write_json(spec.work / "sources.json", [fetch.source(package)])
+    sources = files.aside(spec.work / "sources.json", spec.lease)
+    files.write_json(sources, [fetch.origin(package)])
+    files.publish(sources, spec.work / "sources.json", spec.lease)
     files.publish(folder, spec.work / "model", spec.lease)
 
 

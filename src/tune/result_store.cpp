@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "store/lineage.h"
+#include "tune/provenance.h"
 
 namespace sust::tune {
 
@@ -19,7 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* k_build_type = "https://sust.dev/recipe/v1";
 constexpr std::size_t k_max_files = 256;
 constexpr std::size_t k_max_evaluation_bytes = 1 << 20;
 
@@ -101,43 +101,6 @@ Result<store::Descriptor> store_gguf(const std::string& name, const WorkFolder& 
     return store.put_model(store::Kind::model, std::move(files), {.name = name, .format = "gguf"});
 }
 
-void depend(std::vector<store::Dependency>& list, std::string name, std::string_view kind,
-            const Input& input) {
-    list.push_back({.name = std::move(name),
-                    .uri = fmt::format("sust:{}/{}", kind, input.name),
-                    .digest = input.digest});
-}
-
-store::Provenance provenance_of(const Run& run, std::string subject) {
-    std::vector<store::Dependency> dependencies;
-    if (run.base) {
-        depend(dependencies, "base", "model", *run.base);
-    }
-    if (run.data) {
-        depend(dependencies, "data", "dataset", *run.data);
-    }
-    if (run.recipe_digest) {
-        dependencies.push_back(
-            {.name = "recipe", .uri = "sust:recipe/" + run.recipe, .digest = *run.recipe_digest});
-    }
-    for (const auto& environment : run.environments) {
-        depend(dependencies, "environment:" + environment.name, "image", environment);
-    }
-    for (const auto& dataset : run.evaluations) {
-        depend(dependencies, "evaluation:" + dataset.name, "dataset", dataset);
-    }
-    json parameters{{"recipe", run.recipe}, {"parameters", parameters_json(run.parameters)}};
-    const auto& begun = run.stages.find(Stage::register_);
-    return {.subject_name = std::move(subject),
-            .build_type = k_build_type,
-            .external_parameters_json = parameters.dump(),
-            .dependencies = std::move(dependencies),
-            .run = run.id,
-            .started = run.created,
-            // When this stage began, which is on record: a repetition must say the same.
-            .finished = begun == run.stages.end() ? run.created : begun->second.started};
-}
-
 // The base as the engine reads it: kept once per base, whatever becomes of the run.
 Result<void> keep_base_gguf(const Run& run, const WorkFolder& work, store::Store& store) {
     if (!run.base || !core::path_exists(work.base_gguf()) ||
@@ -146,9 +109,10 @@ Result<void> keep_base_gguf(const Run& run, const WorkFolder& work, store::Store
     }
     const std::string name = run.base->name + "/gguf";
     const auto gguf = TRY(store_gguf(name, work, store));
-    auto provenance = provenance_of(run, name);
+    auto provenance = TRY(provenance_of(run, work, name));
     std::erase_if(provenance.dependencies, [](const auto& one) {
-        return one.name == "data" || one.name.starts_with("evaluation:");
+        return one.name == "data" || one.name.starts_with("evaluation:") ||
+               one.name.starts_with("fetched:");
     });
     TRY(store.attach_statement(gguf.digest, store::provenance_statement(gguf.digest, provenance)));
     return store.set_name(name, gguf.digest);
@@ -194,9 +158,9 @@ Result<StoredResult> store_tuned(const Run& run, const WorkFolder& work, store::
     TRY(keep_base_gguf(run, work, store));
     const auto artifact = TRY(store_artifact(run, recipe.produces, work, store));
     StoredResult stored{.digest = artifact.digest, .judgement = {.promotion = Promotion::promote}};
-    TRY(store.attach_statement(
-        artifact.digest,
-        store::provenance_statement(artifact.digest, provenance_of(run, run.name))));
+    const auto provenance = TRY(provenance_of(run, work, run.name));
+    TRY(store.attach_statement(artifact.digest,
+                               store::provenance_statement(artifact.digest, provenance)));
     if (evaluation) {
         TRY(attach_evaluation(run, *evaluation, artifact.digest, store));
         stored.judgement =

@@ -18,6 +18,7 @@ struct WorkFolder {
     core::Path common() const { return path / "common"; }
     core::Path lease() const { return path / "lease.json"; }
     core::Path progress() const { return path / "progress.jsonl"; }
+    core::Path sources() const { return path / "sources.json"; }
     core::Path train_split() const { return path / "data" / "train.jsonl"; }
     core::Path heldout() const { return path / "data" / "heldout.jsonl"; }
     core::Path base_gguf() const { return path / "gguf" / "base.gguf"; }
