@@ -58,11 +58,11 @@ std::string Lock::encode() const {
 
 Result<Lock> Lock::decode(std::string_view text) {
     auto json = ordered_json::parse(text, nullptr, false);
-    if (!json.is_object() || json.value("format", 0) != k_format) {
-        return fail(Fault::invalid, "not a lock of an image (format 1)",
-                    {.hint = std::string(k_hint)});
-    }
     try {
+        if (!json.is_object() || json.value("format", 0) != k_format) {
+            return fail(Fault::invalid, "not a lock of an image (format 1)",
+                        {.hint = std::string(k_hint)});
+        }
         Lock lock{.name = json.at("name"),
                   .summary = json.at("summary"),
                   .suite = json.at("suite"),

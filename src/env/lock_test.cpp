@@ -38,12 +38,14 @@ TEST(Lock, SurvivesItsTextForm) {
 TEST(Lock, OfAnotherFormatOrDamagedIsRefused) {
     auto other = sample().encode();
     other.replace(other.find("\"format\": 1"), 11, "\"format\": 2");
+    auto worded = sample().encode();
+    worded.replace(worded.find("\"format\": 1"), 11, "\"format\": []");
     auto holed = sample().encode();
     holed.replace(holed.find("\"suite\""), 7, "\"sweet\"");
     auto typed = sample().encode();
     typed.replace(typed.find("\"5.2\""), 5, "5.2");
     for (const auto& text :
-         {other, holed, typed, std::string("[]"), std::string("{"), std::string()}) {
+         {other, worded, holed, typed, std::string("[]"), std::string("{"), std::string()}) {
         auto lock = Lock::decode(text);
         ASSERT_FALSE(lock) << text;
         EXPECT_EQ(lock.error().fault, core::Fault::invalid);
