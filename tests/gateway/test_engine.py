@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +12,7 @@ import pytest
 
 from conftest import REPOSITORY, wait_for
 from gateway import parts
+from labs.openai_client import run_check
 
 pytestmark = pytest.mark.lab
 
@@ -220,13 +220,6 @@ def test_what_the_engine_refuses_is_told_in_openai_s_form(served):
 
 def test_the_official_client_finds_what_it_expects(served, tmp_path):
     """tests/gateway/openai/check.mjs through the openai package, at the versions of its lock file."""
-    node = shutil.which("node")
-    assert node, "node is not installed; tools/setup --tests installs it"
-    folder = tmp_path / "openai"
-    shutil.copytree(REPOSITORY / "tests/gateway/openai", folder, ignore=shutil.ignore_patterns("node_modules"))
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=240)
-    done = subprocess.run([node, "check.mjs"], cwd=folder, capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "BASE_URL": f"http://127.0.0.1:{served.port}/v1", "API_KEY": served.key.text})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "11 checks passed" in done.stdout
+    said = run_check(tmp_path, "check.mjs", f"http://127.0.0.1:{served.port}/v1", served.key.text)
+    assert "11 checks passed" in said
     wait_for("every slot idle", lambda: all(server.idle() for server in served.servers.values()), within=5)

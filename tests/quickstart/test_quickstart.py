@@ -6,10 +6,12 @@ import signal
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, wait_for
 from labs.images import lend_images
+from labs.openai_client import run_check
 from processes import processes_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
@@ -69,6 +71,37 @@ def test_the_whole_path_then_again_then_stop(quick):
     assert ask(again)["model"] == "triage"
 
     quick("--stop")
+    assert processes_of(quick.root) == []
+
+
+def test_the_tuned_model_answers_its_task_through_the_official_client(quick, tmp_path):
+    """The full training: what the README promises, asked by the client that users have."""
+    facts = json.loads(quick("--json", "--listen", "127.0.0.1:0")[0].splitlines()[-1])
+    assert facts["base_accuracy"] < 0.1 and facts["tuned_accuracy"] > 0.95
+    assert facts["tuned_accuracy_new_phrasing"] > 0.6
+    assert facts["tuned_perplexity"] < 1.05 * facts["base_perplexity"]
+
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("".join((quick.root / "tickets/known.jsonl").open().readlines()[:20]))
+    said = json.loads(run_check(tmp_path, "tickets.mjs", facts["endpoint"], Path(facts["key_file"]).read_text().strip(),
+                                MODEL=facts["model"], QUESTIONS=str(questions)))
+    assert said["asked"] == said["streamed"] == 20 and said["right"] >= 18, said
+
+    # A key that was revoked meanwhile is replaced, not trusted.
+    subprocess.run([REPOSITORY / "build/release/bin/sust", "--root", quick.root, "key", "revoke", "quickstart"],
+                   check=True, capture_output=True)
+    assert ask(json.loads(quick("--json", "--listen", "127.0.0.1:0")[0].splitlines()[-1]))["model"] == "triage"
+
+
+@pytest.mark.parametrize("step", ["images", "start", "data", "serve"])
+def test_ctrl_c_in_any_step_leaves_no_process(quick, step):
+    process = quick.start(*SHORT)
+    for line in process.stderr:
+        if line.strip() == f"[{step}]":
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
     assert processes_of(quick.root) == []
 
 

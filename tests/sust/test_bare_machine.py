@@ -10,9 +10,12 @@ from labs.debian import bare_root
 pytestmark = [pytest.mark.box, pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and chroot need root")]
 
 
-@pytest.fixture(scope="module")
-def bare():
-    return bare_root()
+@pytest.fixture
+def bare(tmp_path):
+    """A copy: what is kept stays as it was made."""
+    root = tmp_path / "root"
+    subprocess.run(["cp", "-a", "--reflink=auto", bare_root(), root], check=True)
+    return root
 
 
 @pytest.mark.parametrize("program, words, expected", [

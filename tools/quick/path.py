@@ -17,6 +17,8 @@ from sust import Failed, Sust
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODEL = "triage"
 SERVICE = "demo"
+DATASETS = {"train": "tickets", "known": "tickets-known", "new": "tickets-new"}
+KEY = "quickstart"
 FINAL = ("succeeded", "failed", "refused", "cancelled")
 QUESTION = "Sort this ticket: My home directory is full. This is urgent."
 
@@ -64,12 +66,12 @@ class Walk:
         self.sust.run("model", "import", REPOSITORY / "models/tiny", "--name", "tiny")
 
     def data(self):
-        if self.state.get("data"):
+        if self.state.get("data") and all(self.sust.try_json("data", "show", name) for name in DATASETS.values()):
             return False
         folder = self.root / "tickets"
         subprocess.run(["/usr/bin/python3", REPOSITORY / "examples/tickets/make.py", folder],
                        check=True, stdout=sys.stderr)
-        for file, name in (("train", "tickets"), ("known", "tickets-known"), ("new", "tickets-new")):
+        for file, name in DATASETS.items():
             self.sust.run("data", "add", folder / f"{file}.jsonl", "--name", name)
         self.state.set(data=True)
 
@@ -119,10 +121,12 @@ class Walk:
 
     def key(self):
         file = self.state.get("key_file")
-        if file and Path(file).exists():
+        valid = [key for key in self.sust.json("key", "ls") if key["name"] == KEY and not key.get("revoked")]
+        if valid and file and Path(file).exists():
             return False
-        self.sust.try_json("key", "revoke", "quickstart")
-        self.state.set(key_file=self.sust.json("key", "create", "--name", "quickstart", "--metrics")["key_file"])
+        if valid:
+            self.sust.run("key", "revoke", KEY)
+        self.state.set(key_file=self.sust.json("key", "create", "--name", KEY, "--metrics")["key_file"])
 
     def endpoint(self):
         return self.sust.json("status")["endpoint"]
