@@ -51,7 +51,7 @@ def test_the_quick_start(machine, tmp_path):
     script = (f"cd {clone} && tools/quickstart --json | tail -n 1 && "
               "date +%s.%N && tools/quickstart >/tmp/table && date +%s.%N && tools/quickstart --again --json | tail -n 1 && "
               "sh -c \"$(grep ^curl /tmp/table)\" && echo && "
-              "tools/quickstart --stop && pgrep -fc 'sustd|sust-gateway|llama-server|sust-agent'; true")
+              "tools/quickstart --stop && pgrep -cx 'sustd|sust-gateway|llama-server|sust-agent'; true")
     out, total = timed(made, user, script, tmp_path / "log")
     first, began, ended, again, answer, left = out.splitlines()
     facts, second = json.loads(first), json.loads(again)
