@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "serve/view.h"
-
 namespace sust::serve {
 namespace {
 
@@ -72,26 +70,6 @@ TEST(FleetMap, OfALaterMinorVersionMayHaveMoreFields) {
     auto text = encode(sample());
     text.insert(1, "\"more\": {\"to\": [\"come\"]},");
     EXPECT_TRUE(decode_fleet_map(text));
-}
-
-TEST(View, FindsModelsKeysAndKeepsLoads) {
-    const auto first = View::make(sample(), nullptr);
-    const auto* candidates = first->candidates("tiny");
-    ASSERT_NE(candidates, nullptr);
-    EXPECT_EQ(candidates->size(), 2U);
-    EXPECT_EQ(first->candidates("nope"), nullptr);
-    EXPECT_NE(first->key(first->map().keys[0].id), nullptr);
-    EXPECT_EQ(first->key("key-x"), nullptr);
-    EXPECT_THAT(first->models_for(first->map().keys[0]), testing::ElementsAre("tiny"));
-    candidates->front().load->in_flight = 3;
-    const auto second = View::make(sample(), first.get());
-    EXPECT_EQ(second->load("r1")->in_flight, 3);
-}
-
-TEST(View, DoesNotKnowRevokedKeys) {
-    auto map = sample();
-    map.keys[0].revoked = map.keys[0].created;
-    EXPECT_EQ(View::make(map, nullptr)->key(map.keys[0].id), nullptr);
 }
 
 }  // namespace

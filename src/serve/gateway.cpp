@@ -34,9 +34,11 @@ Result<void> check_free(asio::io_context& io, const tcp::endpoint& at) {
     }
     if (error) {
         const auto shown = at.address().to_string() + ":" + std::to_string(at.port());
-        return fail(error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
-                    "cannot listen on " + shown + ": " + error.message(),
-                    {.hint = "end what holds it, or choose another with --listen ADDRESS:PORT"});
+        return fail(
+            error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
+            "cannot listen on " + shown + ": " + error.message(),
+            {.hint = "end what holds it, or choose another: sust up "
+                     "--config gateway.listen=ADDRESS:PORT, sust-gateway --listen ADDRESS:PORT"});
     }
     return {};
 }

@@ -13,11 +13,14 @@ std::int64_t ticks(core::MonoTime time) {
 }
 
 bool take_slot(const Candidate& candidate) {
-    const int slots = candidate.replica->slots;
-    if (candidate.load->in_flight.fetch_add(1) < slots) {
-        return true;
+    // Never counted before it is certain: others would see a slot taken by one who was refused.
+    auto& in_flight = candidate.load->in_flight;
+    int taken = in_flight.load();
+    while (taken < candidate.replica->slots) {
+        if (in_flight.compare_exchange_weak(taken, taken + 1)) {
+            return true;
+        }
     }
-    candidate.load->in_flight.fetch_sub(1);
     return false;
 }
 

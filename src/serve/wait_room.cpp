@@ -4,17 +4,25 @@
 
 namespace sust::serve {
 
-void Bell::slot_freed(std::int64_t after) {
+namespace {
+
+bool is_waiting(const WaitRoom::Waiter* waiter) {
+    return waiter->choice == Choice::full && !waiter->cancelled;
+}
+
+}  // namespace
+
+void Bell::slot_freed(Ticket after) {
     if (waiting.load() == 0) {
         return;
     }
     std::size_t best = oldest_.size();
-    std::int64_t best_since = 0;
+    Ticket best_ticket = k_nobody;
     for (std::size_t i = 0; i < oldest_.size(); ++i) {
-        const auto since = oldest_[i].since.load();
-        if (since > after && (best == oldest_.size() || since < best_since)) {
+        const auto ticket = oldest_[i].ticket.load();
+        if (ticket > after && (best == oldest_.size() || ticket < best_ticket)) {
             best = i;
-            best_since = since;
+            best_ticket = ticket;
         }
     }
     if (best < oldest_.size()) {
@@ -22,18 +30,17 @@ void Bell::slot_freed(std::int64_t after) {
     }
 }
 
-WaitRoom::WaitRoom(asio::io_context& io, const core::Clock& clock, Router& router, Bell& bell,
-                   std::size_t number)
-    : io_(&io), clock_(&clock), router_(&router), bell_(&bell), number_(number) {}
+WaitRoom::WaitRoom(asio::io_context& io, Router& router, Bell& bell, std::size_t number)
+    : io_(&io), router_(&router), bell_(&bell), number_(number) {}
 
 Task<> WaitRoom::wait(Waiter& waiter, std::shared_ptr<const View> view, core::Duration within) {
-    waiter.since = clock_->monotonic().time_since_epoch().count();
+    waiter.ticket = bell_->draw();
     waiter.timer.emplace(*io_, within);
     const auto place = waiters_.insert(waiters_.end(), &waiter);
     publish();
     // A slot that became free before publish() rang for nobody.
     serve(view);
-    if (waiter.choice == Choice::full && !waiter.cancelled) {
+    if (is_waiting(&waiter)) {
         IoError woken;
         co_await waiter.timer->async_wait(asio::redirect_error(k_await, woken));
     }
@@ -46,11 +53,10 @@ void WaitRoom::cancel(Waiter& waiter) {
     waiter.timer->cancel();
 }
 
-std::int64_t WaitRoom::serve(const std::shared_ptr<const View>& view) {
-    std::int64_t oldest_left = 0;
+std::optional<Ticket> WaitRoom::serve(const std::shared_ptr<const View>& view) {
     bool gave = false;
     for (auto* waiter : waiters_) {
-        if (waiter->choice != Choice::full || waiter->cancelled) {
+        if (!is_waiting(waiter)) {
             continue;
         }
         const auto* candidates = view->candidates(waiter->model);
@@ -58,18 +64,20 @@ std::int64_t WaitRoom::serve(const std::shared_ptr<const View>& view) {
                              ? Choice::none
                              : router_->take(*candidates, *waiter->tried, waiter->lease);
         if (waiter->choice == Choice::full) {
-            oldest_left = oldest_left == 0 ? waiter->since : oldest_left;
             continue;
         }
         gave = gave || waiter->choice == Choice::taken;
         waiter->view = view;
         waiter->timer->cancel();
     }
-    return gave ? 0 : oldest_left;
+    // Those who have what they came for may not have left yet; a bell for them would be lost.
+    publish();
+    return gave ? std::nullopt : std::optional(oldest());
 }
 
-void WaitRoom::publish() {
-    bell_->set_oldest(number_, waiters_.empty() ? 0 : waiters_.front()->since);
+Ticket WaitRoom::oldest() const {
+    const auto found = std::find_if(waiters_.begin(), waiters_.end(), is_waiting);
+    return found == waiters_.end() ? k_nobody : (*found)->ticket;
 }
 
 }  // namespace sust::serve

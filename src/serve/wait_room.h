@@ -4,6 +4,7 @@
 // wake each other through the Bell that they share; who waits longest is served first.
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -16,6 +17,9 @@
 
 namespace sust::serve {
 
+using Ticket = std::uint64_t;
+inline constexpr Ticket k_nobody = 0;
+
 // What the threads of a gateway know of each other's queues.
 class Bell {
   public:
@@ -26,22 +30,24 @@ class Bell {
     // `ring` wakes a room from any thread; set before the threads start.
     std::vector<std::function<void()>> ring;
 
-    void set_oldest(std::size_t room, std::int64_t since) { oldest_[room].since.store(since); }
-    // Wakes the room whose request waits longest, leaving out those before `after` in the order
+    // The place in the order of waiting, over all rooms; no two are the same.
+    Ticket draw() { return ++drawn_; }
+    void set_oldest(std::size_t room, Ticket ticket) { oldest_[room].ticket.store(ticket); }
+    // Wakes the room whose request waits longest, leaving out those up to `after` in the order
     // of waiting; a room that could not use the slot passes it on so.
-    void slot_freed(std::int64_t after = 0);
+    void slot_freed(Ticket after = k_nobody);
 
   private:
     struct alignas(64) Oldest {
-        std::atomic<std::int64_t> since{0};  // 0: nobody waits
+        std::atomic<Ticket> ticket{k_nobody};
     };
+    std::atomic<Ticket> drawn_{k_nobody};
     std::vector<Oldest> oldest_;
 };
 
 class WaitRoom {
   public:
-    WaitRoom(asio::io_context& io, const core::Clock& clock, Router& router, Bell& bell,
-             std::size_t number);
+    WaitRoom(asio::io_context& io, Router& router, Bell& bell, std::size_t number);
 
     struct Waiter {
         std::string model;
@@ -51,7 +57,7 @@ class WaitRoom {
         Choice choice = Choice::full;
         bool cancelled = false;
         // Mechanism:
-        std::int64_t since = 0;
+        Ticket ticket = k_nobody;
         std::optional<Timer> timer;
     };
 
@@ -61,14 +67,14 @@ class WaitRoom {
     Task<> wait(Waiter& waiter, std::shared_ptr<const View> view, core::Duration within);
     void cancel(Waiter& waiter);
     // A slot became free, or there is a new view: gives what can be given. If that was nothing,
-    // since when its oldest request waits: the slot may be of use to another room.
-    std::int64_t serve(const std::shared_ptr<const View>& view);
+    // the ticket of who waits longest here: the slot may be of use to another room.
+    std::optional<Ticket> serve(const std::shared_ptr<const View>& view);
 
   private:
-    void publish();
+    Ticket oldest() const;
+    void publish() { bell_->set_oldest(number_, oldest()); }
 
     asio::io_context* io_;
-    const core::Clock* clock_;
     Router* router_;
     Bell* bell_;
     std::size_t number_;

@@ -36,6 +36,7 @@ template <bool is_request>
 class Parser : public http::basic_parser<is_request> {
   public:
     std::string body_text;
+    std::size_t head_bytes = 0;  // of the head, used so far
 
   protected:
     void on_request_impl(http::verb, beast::string_view, beast::string_view, int,
@@ -71,7 +72,7 @@ class RequestParser final : public Parser<true> {
                        error_code& code) override {
         if (name == http::field::authorization) {
             // Two of them: which one counts would be a guess.
-            if (!head_values.authorization.empty()) {
+            if (++authorizations_ > 1) {
                 code = http::error::bad_field;
             }
             head_values.authorization = view(value);
@@ -84,6 +85,8 @@ class RequestParser final : public Parser<true> {
             }
         }
     }
+
+    int authorizations_ = 0;
 };
 
 class ResponseParser final : public Parser<false> {
@@ -105,12 +108,29 @@ class ResponseParser final : public Parser<false> {
     }
 };
 
+// Uses what it can of the head or of the body; it stops where either ends.
 template <class P>
 Result<std::size_t> put(P& parser, std::string_view bytes) {
-    error_code code;
-    const auto used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), code);
-    if (code && code != http::error::need_more) {
-        return wrong(code);
+    const bool in_head = !parser.is_header_done();
+    const auto at_end = [&] { return parser.is_done() || parser.is_header_done() == in_head; };
+    std::size_t used = 0;
+    while (used < bytes.size() && !at_end()) {
+        error_code code;
+        const auto more =
+            parser.put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), code);
+        if (code && code != http::error::need_more) {
+            return wrong(code);
+        }
+        used += more;
+        if (more == 0) {
+            break;
+        }
+    }
+    // Beast's limit is that of one call, and the lines around chunks have none.
+    parser.head_bytes += in_head ? used : 0;
+    const auto unfinished = at_end() ? 0 : bytes.size() - used;
+    if ((in_head ? parser.head_bytes : 0) + unfinished > k_max_header_bytes) {
+        return wrong(http::error::header_limit);
     }
     return used;
 }
@@ -134,22 +154,18 @@ void RequestReader::reset(std::size_t max_body_bytes) {
 
 Result<std::size_t> RequestReader::feed(std::string_view bytes) {
     auto& parser = *impl_->parser;
-    std::size_t used = 0;
-    const bool in_head = !parser.is_header_done();
-    while (used < bytes.size() && !parser.is_done()) {
-        const auto more = TRY(put(parser, bytes.substr(used)));
-        used += more;
-        if (more == 0 || (in_head && parser.is_header_done())) {
-            break;
-        }
+    if (parser.is_header_done()) {
+        return put(parser, bytes);
     }
-    if (in_head && parser.is_header_done()) {
-        // Folded lines, which readers join differently (RFC 9112, 5.2). Beast joins them.
-        const auto raw = bytes.substr(0, used);
-        if (raw.find("\r\n ") != std::string_view::npos ||
-            raw.find("\r\n\t") != std::string_view::npos) {
-            return fail(Fault::invalid, "not valid HTTP: a folded header line");
-        }
+    const auto used = TRY(put(parser, bytes));
+    // Folded lines, which readers join differently (RFC 9112, 5.2). Beast joins them. It uses a
+    // line with all that is folded into it, so that each part of a head can be judged alone.
+    const auto raw = bytes.substr(0, used);
+    if (raw.find("\r\n ") != std::string_view::npos ||
+        raw.find("\r\n\t") != std::string_view::npos) {
+        return fail(Fault::invalid, "not valid HTTP: a folded header line");
+    }
+    if (parser.is_header_done()) {
         parser.head_values.keep_alive = parser.keep_alive();
     }
     return used;

@@ -35,8 +35,8 @@ class RequestReader {
 
     void reset(std::size_t max_body_bytes);
     // The number of bytes used, from the front; it stops at the end of the head and at the end of
-    // the request. A head is used as a whole. invalid: not HTTP; too_large: `where` is "header" or
-    // "body".
+    // the request. What was not used comes again, with more behind it. invalid: not HTTP;
+    // too_large: `where` is "header" (the lines around chunks count as such) or "body".
     core::Result<std::size_t> feed(std::string_view bytes);
 
     State state() const;

@@ -30,7 +30,7 @@ Worker::Worker(Shared& shared_in, std::size_t number)
     : shared(shared_in),
       keys(shared_in.secret),
       router(shared_in.clock, [this] { shared.bell.slot_freed(); }),
-      waiting(io, shared_in.clock, router, shared_in.bell, number),
+      waiting(io, router, shared_in.bell, number),
       engines(io, shared_in.clock),
       number_(number) {
     const auto seed = core::random_bytes(sizeof id_state_);
@@ -38,7 +38,7 @@ Worker::Worker(Shared& shared_in, std::size_t number)
     shared.bell.ring[number] = [this] {
         asio::post(io, [this] {
             if (const auto left = waiting.serve(view)) {
-                shared.bell.slot_freed(left);
+                shared.bell.slot_freed(*left);
             }
         });
     };
@@ -67,10 +67,12 @@ Result<void> Worker::listen(const asio::ip::tcp::endpoint& at) {
         acceptor_.listen(asio::socket_base::max_listen_connections, error);
     }
     if (error) {
-        return core::fail(error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
-                          "cannot listen: " + error.message(),
-                          {.where = at.address().to_string() + ":" + std::to_string(at.port()),
-                           .hint = "choose another with --listen ADDRESS:PORT"});
+        return core::fail(
+            error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
+            "cannot listen: " + error.message(),
+            {.where = at.address().to_string() + ":" + std::to_string(at.port()),
+             .hint = "choose another: sust up "
+                     "--config gateway.listen=ADDRESS:PORT, sust-gateway --listen ADDRESS:PORT"});
     }
     return {};
 }
