@@ -16,8 +16,6 @@
 
 namespace sust::env {
 
-using core::fail;
-using core::Fault;
 using core::Fd;
 using core::Result;
 
