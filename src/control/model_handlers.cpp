@@ -6,6 +6,7 @@
 #include "control/routes.h"
 #include "core/text.h"
 #include "store/lineage.h"
+#include "tune/model_check.h"
 
 namespace sust::control {
 
@@ -53,6 +54,11 @@ Result<NewModel> model_in(JsonBody body, const store::Store& store) {
 
 Result<store::Named> make_model(store::Store& store, const NewModel& said) {
     const auto kind = said.base ? Kind::adapter : Kind::model;
+    std::vector<tune::ModelFile> files;
+    for (const auto& file : said.files) {
+        files.push_back({.path = file.path, .place = store.blob_path(file.digest)});
+    }
+    TRY(core::within("body.files", tune::check_model(files, kind)));
     const auto made = TRY(store.put_model(kind, said.files, said.facts, said.base));
     TRY(check_free_name(store, said.name, made.digest, kind, said.replace));
     TRY(store.set_name(said.name, made.digest));

@@ -73,6 +73,10 @@ Result<Answer> resume_run(Desk& desk, Ask& ask) {
     return Answer(json_answer(200, json(TRY(desk.parts.runs.resume(ask.name("id"))))));
 }
 
+Result<Answer> remove_run(Desk& desk, Ask& ask) {
+    return Answer(json_answer(200, json(TRY(desk.parts.runs.remove(ask.name("id"))))));
+}
+
 Result<Answer> follow_run(Desk& desk, Ask& ask) {
     TRY(desk.followers.add(ask.exchange, TRY(desk.parts.runs.show(ask.name("id")))));
     return Answer();
@@ -102,6 +106,7 @@ std::vector<Route> run_routes() {
             {"POST", "/api/v1/runs", "Start a run of a recipe", start_run, {}, Effect::creates},
             {"GET", "/api/v1/runs", "List runs, newest first", list_runs, {"after", "limit"}},
             {"GET", "/api/v1/runs/{id}", "Show a run", show_run},
+            {"DELETE", "/api/v1/runs/{id}", "Forget an ended run", remove_run, {}, Effect::changes},
             {"GET",
              "/api/v1/runs/{id}/logs",
              "Read what a run's jobs print",

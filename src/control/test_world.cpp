@@ -261,8 +261,15 @@ void World::add_dataset(const std::string& name, int lines) {
 }
 
 void World::add_model(const std::string& name) {
-    const json files = {upload("{}", "config.json"),
-                        upload("weights of " + name, "model.safetensors"),
+    // One tensor of the name's own bytes behind the header that says so.
+    const json tensor = {{"dtype", "U8"},
+                         {"shape", json::array({name.size()})},
+                         {"data_offsets", json::array({0, name.size()})}};
+    const auto header = json{{"w", tensor}}.dump();
+    std::string weights(8, '\0');
+    weights[0] = static_cast<char>(header.size());
+    const json files = {upload(R"({"model_type": "test"})", "config.json"),
+                        upload(weights + header + name, "model.safetensors"),
                         upload("{}", "tokenizer.json")};
     EXPECT_EQ(post("/api/v1/models", {{"name", name}, {"files", files}}).status, 201);
 }

@@ -116,9 +116,9 @@ Result<void> Store::remove_name(std::string_view name) {
     }
     const auto in_use_by = TRY(users(found->digest));
     if (!in_use_by.empty()) {
-        return fail(Fault::conflict,
-                    fmt::format("'{}' is in use by {}", name, core::join(in_use_by, ", ")),
-                    {.hint = "remove what uses it first"});
+        return fail(
+            Fault::conflict, fmt::format("'{}' is in use by {}", name, core::join(in_use_by, ", ")),
+            {.hint = "first: sust tune rm RUN, sust serve rm SERVICE or sust model rm ADAPTER"});
     }
     index.erase(name);
     return impl_->names.write(index, held);

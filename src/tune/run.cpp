@@ -90,6 +90,7 @@ void to_json(json& out, const Run& run) {
         {"kind", to_string(run.kind)},
         {"name", run.name},
         {"state", state_word(run.phase)},
+        {"final", is_final(run.phase)},
         {"stage", to_string(run.stage)},
         {"epoch", run.epoch},
         {"created", time_or_null(run.created)},

@@ -8,7 +8,6 @@
 namespace sust::tune {
 
 using core::Error;
-using core::fail;
 using core::Fault;
 using core::Result;
 
@@ -161,6 +160,24 @@ Result<void> Runs::Impl::settle(const Run& run) {
                                      .holds = {*run.result}});
     }
     return {};
+}
+
+Result<void> Runs::Impl::forget(const Run& run) {
+    for (const auto& [stage, record] : run.stages) {
+        const auto job = TRY(needs.scheduler.describe({run.token(stage)}));
+        if (job && !cluster::is_final(job->state)) {
+            TRY(needs.scheduler.cancel(job->token));
+            return core::fail(core::Fault::unavailable,
+                              "its last job has not ended yet; it was told to",
+                              {.where = run.id, .hint = "try again in a minute"});
+        }
+        if (job) {
+            TRY(needs.scheduler.forget(job->token));
+        }
+    }
+    TRY(needs.store.remove_root("run", run.id));
+    TRY(core::remove_tree(WorkFolder(needs.places, run).path));
+    return table.remove(run.id);
 }
 
 std::string Runs::Impl::last_words(const Run& run) const {

@@ -104,6 +104,11 @@ Result<void> RunTable::update(const Run& run) {
     return {};
 }
 
+Result<void> RunTable::remove(std::string_view id) {
+    TRY(database_->execute("DELETE FROM runs WHERE id = ?", {std::string(id)}));
+    return {};
+}
+
 Result<std::optional<Run>> RunTable::by_id(std::string_view id) {
     const auto rows =
         TRY(database_->query(std::string(k_columns) + "WHERE id = ?", {std::string(id)}));

@@ -18,6 +18,8 @@ class RunTable {
     core::Result<void> insert(const Run& run);
     // What changes in a run's life; inputs and parameters never do.
     core::Result<void> update(const Run& run);
+    // An absent one is fine.
+    core::Result<void> remove(std::string_view id);
     core::Result<std::optional<Run>> by_id(std::string_view id);
     // Newest first, those before `after` (an id; empty: from the newest).
     core::Result<std::vector<Run>> list(std::string_view after, std::size_t limit);

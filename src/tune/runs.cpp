@@ -230,7 +230,7 @@ Result<std::unique_ptr<Runs>> Runs::open(RunsNeeds needs) {
             return {};
         };
     }
-    auto impl = std::make_unique<Impl>(Impl{.needs = std::move(needs), .table = std::move(table)});
+    auto impl = std::make_unique<Impl>(Impl{.needs = std::move(needs), .table = table});
     // A run may have ended without having been settled, or have a root without being kept.
     for (const auto& root : TRY(impl->needs.store.roots())) {
         if (root.kind != "run") {
@@ -300,6 +300,11 @@ Result<Run> Runs::cancel(std::string_view id) {
 
 Result<Run> Runs::resume(std::string_view id) {
     Run run = TRY(impl_->require(id));
+    if (!is_final(run.phase)) {
+        return fail(Fault::conflict,
+                    fmt::format("the run {} is at work ({})", run.id, to_string(run.stage)),
+                    {.hint = "sust tune logs " + run.id + " -f"});
+    }
     if (find_transition(run.phase, Event::resume) == nullptr) {
         return fail(Fault::conflict, fmt::format("the run {} is {}", run.id, to_string(run.phase)),
                     {.hint = run.phase == Phase::refused
@@ -316,6 +321,17 @@ Result<Run> Runs::resume(std::string_view id) {
     run.stages[run.stage].job_epoch = job ? job->epoch + 1 : 1;
     TRY(impl_->step(run, Event::resume));
     return impl_->require(id);
+}
+
+Result<Run> Runs::remove(std::string_view id) {
+    const Run run = TRY(impl_->require(id));
+    if (!is_final(run.phase)) {
+        return fail(Fault::conflict, fmt::format("the run {} is at work", run.id),
+                    {.hint = "end it first: sust tune cancel " + run.id});
+    }
+    TRY(impl_->forget(run));
+    impl_->needs.log.info("run removed", {{"run", run.id}});
+    return run;
 }
 
 void Runs::tick() {

@@ -88,6 +88,10 @@ class Runs {
     // Goes on with a failed, cancelled or lost run from its last checkpoint.
     core::Result<Run> resume(std::string_view id);
 
+    // Forgets an ended run: its jobs, its folder, what it held in the store. What it registered
+    // stays. conflict while it is at work.
+    core::Result<Run> remove(std::string_view id);
+
     // Looks after every run at work; the control loop calls it on a timer (about 1 s).
     void tick();
     // For Scheduler::watch; jobs of others are ignored.

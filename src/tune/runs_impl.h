@@ -37,6 +37,8 @@ struct Runs::Impl {
     core::Result<void> set_name(Run& run);
     core::Result<void> stop_job(Run& run);
     core::Result<void> settle(const Run& run);
+    // Everything of an ended run; its row last, so that a repetition goes on.
+    core::Result<void> forget(const Run& run);
 
     // `work` on the pool; `done` on the loop with the run as it is then, unless the run has left
     // the phase or the attempt meanwhile.

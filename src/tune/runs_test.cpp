@@ -361,6 +361,25 @@ TEST_F(RunMachine, TheJobSaysWhatTheProtocolPromises) {
     EXPECT_EQ(spec["parameters"]["rank"], 16);
 }
 
+TEST_F(RunMachine, ARemovedRunLetsGoOfItsInputsAndLeavesWhatItRegistered) {
+    const auto id = started();
+    drive_to(id, Stage::train);
+    EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::conflict);
+    here.cluster.end(id + "-train", State::failed, 1);
+    here.runs().tick();
+    EXPECT_FALSE(here.store.remove_name("tickets"));
+    ASSERT_TRUE(here.runs().remove(id));
+    EXPECT_FALSE(core::path_exists(work(id).path));
+    EXPECT_EQ(here.runs().show(id).error().fault, core::Fault::not_found);
+    EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::not_found);
+    EXPECT_TRUE(here.store.roots()->empty());
+
+    const auto good = here.drive(started());
+    ASSERT_TRUE(here.runs().remove(good.id));
+    EXPECT_EQ(here.store.resolve("triage")->value(), *good.result);
+    EXPECT_TRUE(here.store.remove_name("tickets"));
+}
+
 TEST_F(RunMachine, ListIsPagedFromTheNewest) {
     std::vector<std::string> ids;
     for (const auto* name : {"a", "b", "c"}) {

@@ -115,7 +115,9 @@ Result<void> write_stage_spec(const WorkFolder& work, const Run& run, Stage stag
               {"stage", to_string(stage)},
               {"epoch", run.epoch},
               {"threads", threads},
-              {"parameters", parameters_json(run.parameters)},
+              // Those of an evaluation are its evaluator's; the conversion before it has none.
+              {"parameters",
+               run.kind == RunKind::tune ? parameters_json(run.parameters) : json::object()},
               {"base", nullptr},
               {"data", nullptr},
               {"work", "/sust/work"},

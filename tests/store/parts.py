@@ -20,6 +20,18 @@ def digest_of(data):
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
+
+def safetensors(data):
+    """A weight file of one tensor with these bytes."""
+    header = json.dumps({"w": {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}).encode()
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def gguf(data):
+    """A GGUF head of no tensors and no keys, and bytes behind it."""
+    return b"GGUF" + (3).to_bytes(4, "little") + bytes(16) + data
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.box
 
 
 def test_a_base_in_use_is_not_removed_and_its_user_is_named(daemon, sust):
-    daemon.import_model("tiny", {"model.gguf": b"weights"})
-    daemon.import_model("triage", {"adapter_model.safetensors": b"a"}, base="tiny")
+    daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
+    daemon.import_model("triage", {"adapter_config.json": b"{}", "adapter_model.safetensors": parts.safetensors(b"a")}, base="tiny")
     refused = sust.run("model", "rm", "tiny", "--yes", check=False)
     assert refused.returncode == 5
     assert "'tiny' is in use by adapter triage" in refused.stderr
@@ -23,7 +23,7 @@ def test_a_base_in_use_is_not_removed_and_its_user_is_named(daemon, sust):
 
 
 def test_the_store_outlives_the_database(daemon, sust):
-    made = daemon.import_model("tiny", {"model.gguf": b"weights"})
+    made = daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
     daemon.close()
     for file in daemon.root.glob("data/sust.db*"):
         file.unlink()
@@ -33,8 +33,8 @@ def test_the_store_outlives_the_database(daemon, sust):
 
 
 def test_garbage_is_listed_by_size_and_then_gone(daemon, sust):
-    daemon.import_model("kept", {"model.gguf": b"weights"})
-    daemon.import_model("gone", {"model.gguf": b"x" * 5000, "config.json": b"{}"})
+    daemon.import_model("kept", {"model.gguf": parts.gguf(b"weights")})
+    daemon.import_model("gone", {"model.gguf": parts.gguf(b"x" * 4976), "config.json": b'{"model_type": "any"}'})
     sust.run("model", "rm", "gone", "--yes")
     young = sust.json("gc", "--dry-run")
     assert young["blobs"] == [] and young["young_bytes"] > 5000, "what is young may still get a name"
@@ -69,7 +69,7 @@ def hold(daemon, digest, pid, ticks):
 
 
 def test_what_a_command_runs_in_is_held_until_it_ends(daemon, sust):
-    made = daemon.import_model("tiny", {"model.gguf": b"weights"})
+    made = daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
     live = hold(daemon, made["digest"], os.getpid(), start_ticks(os.getpid()))
     assert sust.json("model", "show", "tiny")["used_by"] == ["a command"]
     assert sust.run("model", "rm", "tiny", "--yes", check=False).returncode == 5
@@ -83,7 +83,7 @@ def test_what_a_command_runs_in_is_held_until_it_ends(daemon, sust):
 
 
 def test_a_root_that_cannot_be_read_stops_the_collection(daemon):
-    daemon.import_model("tiny", {"model.gguf": b"weights"})
+    daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
     root = daemon.store / "roots/service/demo"
     root.parent.mkdir(parents=True, exist_ok=True)
     root.write_text("half of a fi")
@@ -93,7 +93,7 @@ def test_a_root_that_cannot_be_read_stops_the_collection(daemon):
 
 
 def test_a_name_of_another_kind_is_not_taken(daemon, sust, tmp_path):
-    daemon.import_model("tickets", {"model.gguf": b"weights"})
+    daemon.import_model("tickets", {"model.gguf": parts.gguf(b"weights")})
     data = tmp_path / "train.jsonl"
     data.write_text('{"prompt": "a", "completion": "b"}\n')
     refused = sust.run("data", "add", data, "--name", "tickets", check=False)
@@ -103,7 +103,7 @@ def test_a_name_of_another_kind_is_not_taken(daemon, sust, tmp_path):
 
 @pytest.mark.parametrize("name", ["../escape", "a//b", "UPPER", "tab\there", "x" * 10_000, "sha256-" + "0" * 64])
 def test_a_name_that_is_none_is_refused(daemon, name):
-    uploaded = daemon.upload("model.gguf", b"weights")
+    uploaded = daemon.upload("model.gguf", parts.gguf(b"weights"))
     answer = daemon.call("POST", "/api/v1/models", {"name": name, "files": [uploaded]})
     assert answer.status == 400
     assert daemon.call("GET", "/api/v1/models").json["items"] == []
@@ -111,7 +111,7 @@ def test_a_name_that_is_none_is_refused(daemon, name):
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../b", "", "a\nb"])
 def test_a_file_path_that_leaves_the_artifact_is_refused(daemon, path):
-    uploaded = daemon.upload("model.gguf", b"weights")
+    uploaded = daemon.upload("model.gguf", parts.gguf(b"weights"))
     answer = daemon.call("POST", "/api/v1/models", {"name": "tiny", "files": [{**uploaded, "path": path}]})
     assert answer.status == 400
     assert daemon.call("GET", "/api/v1/models").json["items"] == []

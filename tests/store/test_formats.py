@@ -16,7 +16,7 @@ CHAT = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "c
 def filled(daemon, sust, model, tmp_path):
     """A store with a model, an adapter of it and a dataset."""
     sust.run("model", "import", model, "--name", "tiny")
-    daemon.import_model("team/triage", {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"},
+    daemon.import_model("team/triage", {"adapter_config.json": b"{}", "adapter_model.safetensors": parts.safetensors(b"weights")},
                         base="tiny")
     data = tmp_path / "train.jsonl"
     data.write_text(CHAT)

@@ -93,7 +93,7 @@ def test_many_uploads_of_one_blob_are_one_blob(daemon):
 
 
 def test_a_damaged_blob_is_told_and_mended_by_another_upload(daemon):
-    model = daemon.import_model("tiny", {"model.gguf": b"weights"})
+    model = daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
     file = daemon.store / "blobs/sha256" / model["digest"].split(":")[1]
     whole = file.read_bytes()
     for damaged in (whole[:-1], whole.replace(b"gguf", b"gguF"), b""):
@@ -102,21 +102,21 @@ def test_a_damaged_blob_is_told_and_mended_by_another_upload(daemon):
         listed, = daemon.call("GET", "/api/v1/models").json["items"]
         assert "damaged" in listed["damage"] and listed["kind"] == "model"
         assert daemon.call("POST", "/api/v1/gc", {"grace_seconds": 0}).status == 500, "nobody knows what it needs"
-        daemon.import_model("tiny", {"model.gguf": b"weights"})
+        daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
         listed, = daemon.call("GET", "/api/v1/models").json["items"]
         assert "damage" not in listed
     assert file.read_bytes() == whole
 
 
 def test_a_damaged_index_is_told_and_not_written_over(daemon):
-    daemon.import_model("tiny", {"model.gguf": b"weights"})
+    daemon.import_model("tiny", {"model.gguf": parts.gguf(b"weights")})
     index = daemon.store / "index.json"
     whole = index.read_bytes()
     index.write_bytes(whole[:-10])
     answer = daemon.call("GET", "/api/v1/models")
     assert answer.status == 500
     assert "index.json is damaged" in answer.error["message"] and "index.json.previous" in answer.error["hint"]
-    uploaded = daemon.upload("model.gguf", b"other")
+    uploaded = daemon.upload("model.gguf", parts.gguf(b"other"))
     assert daemon.call("POST", "/api/v1/models", {"name": "other", "files": [uploaded]}).status == 500
     assert index.read_bytes() == whole[:-10]
     index.write_bytes(whole)
@@ -138,7 +138,7 @@ def small_disk(sust):
 
 def test_a_full_disk_is_exhausted_and_everything_before_is_there(small_disk):
     daemon = small_disk.start()
-    daemon.import_model("tiny", {"model.gguf": MEGABYTE})
+    daemon.import_model("tiny", {"model.gguf": parts.gguf(MEGABYTE)})
     ballast = daemon.root / "ballast"
     free = os.statvfs(daemon.root).f_bavail * os.statvfs(daemon.root).f_frsize
     with ballast.open("wb") as file:

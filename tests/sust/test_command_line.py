@@ -10,9 +10,9 @@ import pytest
 pytestmark = pytest.mark.box
 
 VERBS = ["up", "down", "status", "config show", "logs", "image build", "image ls", "image show", "image rm", "run",
-         "data add", "data check", "data show", "data ls", "model import", "model ls", "model show", "model lineage",
+         "data add", "data check", "data show", "data ls", "data rm", "model import", "model ls", "model show", "model lineage",
          "model rm", "recipe ls", "recipe show", "tune start", "tune ls", "tune show", "tune logs", "tune cancel",
-         "tune resume", "eval run", "serve apply", "serve ls", "serve show", "serve logs", "serve scale", "serve rm",
+         "tune resume", "tune rm", "eval run", "serve apply", "serve ls", "serve show", "serve logs", "serve scale", "serve rm",
          "key create", "key ls", "key revoke", "chat", "gc", "completion"]
 
 

@@ -91,9 +91,11 @@ def test_a_port_in_use_is_named_and_nothing_is_left_half(sust):
         port = taken.getsockname()[1]
         done = sust.run("up", "--config", f"gateway.listen=127.0.0.1:{port}", check=False)
     assert done.returncode == 5, done.stderr
-    assert str(port) in done.stderr and "in use" in done.stderr
-    sust.run("down")
+    assert str(port) in done.stderr and "in use" in done.stderr and "--config gateway.listen" in done.stderr
+    assert processes_of(sust.root) == []
     sust.up()
+    again = sust.run("up", "--config", "gateway.listen=127.0.0.1:1")
+    assert "no effect" in again.stderr
 
 
 def test_ctrl_c_in_the_foreground_ends_everything(sust):

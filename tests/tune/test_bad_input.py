@@ -1,8 +1,11 @@
 """What is refused before anything is started."""
 
 import json
+import os
+import shutil
 
 import pytest
+from conftest import REPOSITORY
 
 pytestmark = pytest.mark.box
 
@@ -63,3 +66,41 @@ def test_a_bad_request_starts_nothing_and_says_what_to_change(sust, words, code,
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert sust.json("tune", "ls") == []
     assert not list((sust.root / "data/runs").glob("*"))
+
+
+def model_folder(folder):
+    """The committed base as a folder of its own."""
+    shutil.copytree(REPOSITORY / "models/tiny", folder)
+    return folder
+
+
+@pytest.mark.parametrize("damage, said", [
+    (lambda folder: os.truncate(folder / "model.safetensors", 1 << 20), "model.safetensors: cut off"),
+    (lambda folder: (folder / "config.json").write_text("{"), "config.json: "),
+    (lambda folder: (folder / "config.json").unlink(), "no config.json"),
+    (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
+    (lambda folder: (folder / "more").symlink_to(folder / "data"), "more: a link to a directory"),
+    (lambda folder: (folder / "gone").symlink_to("nowhere"), "gone: a link to what is not there"),
+])
+def test_a_wrong_or_truncated_model_is_named_before_anything_is_uploaded(sust, tmp_path, damage, said):
+    folder = model_folder(tmp_path / "model")
+    damage(folder)
+    sust.up()
+    done = sust.run("model", "import", folder, "--name", "bad", check=False)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert sust.json("model", "ls") == []
+    assert list((sust.root / "data/store/blobs/sha256").iterdir()) == []
+
+
+def test_a_folder_of_links_is_the_model_that_they_point_to(sust, tmp_path):
+    """What a Hugging Face cache holds: snapshots of links to files named by their digest."""
+    blobs = model_folder(tmp_path / "blobs")
+    snapshot = tmp_path / "snapshots/main"
+    snapshot.mkdir(parents=True)
+    for file in blobs.iterdir():
+        if file.is_file():
+            (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    sust.up()
+    sust.run("model", "import", snapshot, "--name", "linked")
+    files = {file["path"] for file in sust.json("model", "show", "linked")["files"]}
+    assert {"config.json", "model.safetensors"} <= files

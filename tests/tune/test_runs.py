@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,43 @@ def test_a_model_that_forgot_is_refused_with_reason_and_advice(tuning):
     assert "forgetful" not in names(tuning)
     assert run["result"] is not None
     assert tuning.sust.run("tune", "resume", run["id"], check=False).returncode == 5
+
+
+def test_a_base_is_judged_and_what_was_not_measured_is_said(tuning):
+    """For people: no adapter, so nothing tuned to show."""
+    said = tuning.sust.run("eval", "run", "tiny", "--data", "known", "--limit", "2", timeout=600).stdout
+    assert "succeeded" in said and "tuned not measured" in said
+    assert "evaluated on known: base" in tuning.sust.run("model", "lineage", "tiny").stdout
+
+
+def test_a_follower_of_a_lost_run_ends_and_the_run_can_be_removed(tuning):
+    run = tuning.start("--name", "triage", **LONG)
+    follower = subprocess.Popen(tuning.sust.argv("tune", "resume", run, "--follow"), env=tuning.sust.environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follower.wait(60) == 5 and "at work" in follower.stderr.read()
+    tuning.step(run, 3)
+    os.kill(process(tuning.sust.root, "sust-agent", run), signal.SIGKILL)
+    assert tuning.end(run)["state"] == "lost"
+    tuning.sust.run("tune", "resume", run)
+    tuning.step(run, 5)
+    follower = subprocess.Popen(tuning.sust.argv("eval", "run", "tiny", "--data", "known"),
+                                env=tuning.sust.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    evaluation = wait_for("the evaluation", lambda: next(
+        (one["id"] for one in tuning.sust.json("tune", "ls") if one["kind"] == "evaluation"), None))
+    wrapper = wait_for("its wrapper", lambda: process(tuning.sust.root, "sust-agent", evaluation))
+    os.kill(wrapper, signal.SIGKILL)
+    assert follower.wait(120) != 0 and "lost" in follower.stderr.read()
+
+    assert tuning.sust.run("tune", "rm", run, "--yes", check=False).returncode == 5
+    tuning.sust.run("tune", "cancel", run)
+    assert tuning.end(run)["state"] == "cancelled"
+    refused = tuning.sust.run("data", "rm", "tickets", "--yes", check=False)
+    assert refused.returncode == 5 and "sust tune rm" in refused.stderr
+    tuning.sust.run("tune", "rm", run, "--yes")
+    tuning.sust.run("tune", "rm", evaluation, "--yes")
+    assert tuning.sust.json("tune", "ls") == []
+    tuning.sust.run("data", "rm", "tickets", "--yes")
+    assert not (tuning.sust.root / "data/runs" / run).exists()
 
 
 def test_cancel_keeps_checkpoints_and_resume_goes_on_from_them(tuning):

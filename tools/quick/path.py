@@ -19,7 +19,6 @@ MODEL = "triage"
 SERVICE = "demo"
 DATASETS = {"train": "tickets", "known": "tickets-known", "new": "tickets-new"}
 KEY = "quickstart"
-FINAL = ("succeeded", "failed", "refused", "cancelled")
 QUESTION = "Sort this ticket: My home directory is full. This is urgent."
 
 
@@ -80,12 +79,12 @@ class Walk:
         known = self.sust.try_json("tune", "show", run) if run else None
         if known and known["state"] == "succeeded":
             return False
-        if known and known["state"] not in FINAL:
+        if known and not known["final"]:
             # Still at work, or sustd has yet to see that it was interrupted.
             known = self.follow(run)
             if known["state"] == "succeeded":
                 return None
-        if known and known["state"] in ("cancelled", "failed"):
+        if known and known["state"] in ("cancelled", "failed", "lost"):
             self.sust.run("tune", "resume", run, "--follow")
             return None
         if not known or known["state"] == "refused":
@@ -103,7 +102,7 @@ class Walk:
         """The run once it has ended; its progress on standard error."""
         while True:
             shown = self.sust.json("tune", "show", run)
-            if shown["state"] in FINAL:
+            if shown["final"]:
                 print(file=sys.stderr)
                 return shown
             progress = shown.get("progress") or {}

@@ -14,10 +14,6 @@ namespace {
 
 constexpr auto k_look_again = std::chrono::milliseconds(300);
 
-bool is_final(const std::string& state) {
-    return state == "succeeded" || state == "failed" || state == "refused" || state == "cancelled";
-}
-
 std::string progress_line(const nlohmann::json& run) {
     std::string line = fmt::format("{} {}", run.value("stage", "-"), run.value("state", "-"));
     const auto progress = run.value("progress", nlohmann::json::object());
@@ -43,14 +39,14 @@ void print_evaluation(const nlohmann::json& run) {
         return;
     }
     for (const auto& data : evaluation.value("datasets", nlohmann::json::array())) {
-        std::cout << fmt::format("  {:<20} base {:5.1f} %  tuned {:5.1f} %  ({} questions)\n",
-                                 data.value("name", ""), data.value("base_accuracy", 0.0) * 100,
-                                 data.value("tuned_accuracy", 0.0) * 100, data.value("n", 0));
+        std::cout << fmt::format("  {:<20} base {:>8}  tuned {:>8}  ({} questions)\n",
+                                 text_in(data, "name"), percent_in(data, "base_accuracy"),
+                                 percent_in(data, "tuned_accuracy"), data.value("n", 0));
     }
-    const auto perplexity = evaluation.value("perplexity", nlohmann::json::object());
-    if (perplexity.is_object() && perplexity.contains("base") && perplexity["base"].is_number()) {
-        std::cout << fmt::format("  {:<20} base {:5.1f}    tuned {:5.1f}\n", "held-out perplexity",
-                                 perplexity["base"].get<double>(), perplexity.value("tuned", 0.0));
+    const auto perplexity = evaluation.value("perplexity", nlohmann::json());
+    if (perplexity.is_object()) {
+        std::cout << fmt::format("  {:<20} base {:>8}  tuned {:>8}\n", "held-out perplexity",
+                                 number_in(perplexity, "base"), number_in(perplexity, "tuned"));
     }
 }
 
@@ -61,7 +57,7 @@ Result<int> follow_run(const Context& context, Api& api, const std::string& id) 
     nlohmann::json run;
     while (true) {
         run = TRY(api.get(api_path("runs", id)));
-        if (is_final(run.value("state", std::string()))) {
+        if (run.value("final", false)) {
             break;
         }
         progress.show(progress_line(run));

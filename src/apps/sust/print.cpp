@@ -193,4 +193,22 @@ void Progress::finish() {
     }
 }
 
+std::string text_in(const nlohmann::json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string number_in(const nlohmann::json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number() ? fmt::format("{:.2f}", found->get<double>())
+                                                       : std::string("not measured");
+}
+
+std::string percent_in(const nlohmann::json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number()
+               ? fmt::format("{:.1f} %", found->get<double>() * 100)
+               : std::string("not measured");
+}
+
 }  // namespace sust::cli

@@ -32,6 +32,12 @@ void print_error(const Context& context, const core::Error& error);
 
 std::string cell(const Context& context, const nlohmann::json& object, const Column& column);
 
+// Of JSON that may lack the key or have null there: the text or nothing; the number, or its share
+// of 100, or "not measured".
+std::string text_in(const nlohmann::json& object, const char* key);
+std::string number_in(const nlohmann::json& object, const char* key);
+std::string percent_in(const nlohmann::json& object, const char* key);
+
 // One line that is rewritten on a terminal; elsewhere a line now and then. Standard error.
 class Progress {
   public:

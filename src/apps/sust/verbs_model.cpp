@@ -8,6 +8,7 @@
 #include "apps/sust/api.h"
 #include "apps/sust/print.h"
 #include "core/text.h"
+#include "tune/model_check.h"
 
 namespace sust::cli {
 namespace {
@@ -18,22 +19,37 @@ const std::vector<Column> k_columns{{"name", "NAME"},
                                     {"bytes", "SIZE", Column::Form::bytes},
                                     {"digest", "DIGEST", Column::Form::digest}};
 
-// Paths below the directory in a fixed order; links and special files are refused by name.
-Result<std::vector<core::Path>> files_below(const core::Path& directory) {
+// Plain files, and links to such, which is what the folders of a Hugging Face cache hold.
+Result<void> check_part(const std::filesystem::directory_entry& entry) {
+    const auto refuse = [&](std::string_view what) {
+        return core::fail(Fault::invalid, std::string(what),
+                          {.where = entry.path().string(), .hint = "remove it from the directory"});
+    };
+    std::error_code error;
+    const bool plain = entry.is_regular_file(error);
+    if (plain) {
+        return {};
+    }
+    if (!entry.is_symlink(error)) {
+        return refuse("only plain files can be part of a model");
+    }
+    return refuse(entry.exists(error) ? "a link to a directory cannot be part of a model"
+                                      : "a link to what is not there");
+}
+
+// The files below the directory in a fixed order, each under its own path there.
+Result<std::vector<tune::ModelFile>> files_below(const core::Path& directory) {
     constexpr std::size_t k_max_files = 10'000;
     std::error_code error;
-    std::vector<core::Path> files;
+    std::vector<tune::ModelFile> files;
     for (auto it = std::filesystem::recursive_directory_iterator(directory, error);
          !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
-        if (it->is_directory()) {
+        if (it->is_directory() && !it->is_symlink()) {
             continue;
         }
-        if (!it->is_regular_file()) {
-            return core::fail(
-                Fault::invalid, "only plain files can be part of a model",
-                {.where = it->path().string(), .hint = "remove it from the directory"});
-        }
-        files.push_back(it->path());
+        TRY(check_part(*it));
+        files.push_back({.path = it->path().lexically_relative(directory).generic_string(),
+                         .place = it->path()});
         if (files.size() > k_max_files) {
             return core::fail(Fault::too_large, fmt::format("more than {} files", k_max_files),
                               {.where = directory.string()});
@@ -42,7 +58,11 @@ Result<std::vector<core::Path>> files_below(const core::Path& directory) {
     if (error) {
         return core::fail_errno("read " + directory.string(), error.value());
     }
-    std::sort(files.begin(), files.end());
+    if (files.empty()) {
+        return core::fail(Fault::invalid, "there is no file in it", {.where = directory.string()});
+    }
+    std::sort(files.begin(), files.end(),
+              [](const auto& a, const auto& b) { return a.path < b.path; });
     return files;
 }
 
@@ -51,16 +71,13 @@ Result<int> model_import(Context& context, const Arguments& arguments) {
     TRY(core::check_model_name(name));
     const core::Path directory = arguments.one("DIR");
     const auto files = TRY(files_below(directory));
-    if (files.empty()) {
-        return core::fail(Fault::invalid, "there is no file in it", {.where = directory.string()});
-    }
+    TRY(core::within(directory.string(), tune::check_model(files, store::Kind::model)));
     Api api(context);
     auto uploaded = nlohmann::json::array();
     Progress progress(context);
     for (const auto& file : files) {
-        const auto path = std::filesystem::relative(file, directory).generic_string();
-        progress.show(fmt::format("{}/{} {}", uploaded.size() + 1, files.size(), path));
-        uploaded.push_back(TRY(api.upload(file, path)));
+        progress.show(fmt::format("{}/{} {}", uploaded.size() + 1, files.size(), file.path));
+        uploaded.push_back(TRY(api.upload(file.place, file.path)));
     }
     progress.finish();
     const auto made = TRY(api.post("/api/v1/models", {{"name", name}, {"files", uploaded}}));
@@ -89,17 +106,6 @@ Result<int> model_show(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-std::string text_in(const nlohmann::json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::string number_in(const nlohmann::json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number() ? fmt::format("{:.2f}", found->get<double>())
-                                                       : std::string("not measured");
-}
-
 // "adapter triage sha256:0123456789ab", as much of it as is known.
 std::string title_of(const nlohmann::json& node) {
     const auto names = node.value("names", std::vector<std::string>());
@@ -116,9 +122,9 @@ void print_evaluations(const nlohmann::json& node, const std::string& indent) {
     for (const auto& evaluation : node.value("evaluations", nlohmann::json::array())) {
         const auto result = evaluation.value("result", nlohmann::json::object());
         for (const auto& data : result.value("datasets", nlohmann::json::array())) {
-            std::cout << fmt::format("{}evaluated on {}: base {:.1f} %, tuned {:.1f} %\n", indent,
-                                     text_in(data, "name"), data.value("base_accuracy", 0.0) * 100,
-                                     data.value("tuned_accuracy", 0.0) * 100);
+            std::cout << fmt::format("{}evaluated on {}: base {}, tuned {}\n", indent,
+                                     text_in(data, "name"), percent_in(data, "base_accuracy"),
+                                     percent_in(data, "tuned_accuracy"));
         }
         const auto perplexity = result.find("perplexity");
         if (perplexity != result.end() && perplexity->is_object()) {

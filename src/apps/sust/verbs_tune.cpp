@@ -135,6 +135,15 @@ Result<int> tune_resume(Context& context, const Arguments& arguments) {
     return 0;
 }
 
+Result<int> tune_rm(Context& context, const Arguments& arguments) {
+    const auto& id = arguments.one("RUN");
+    TRY(confirm(context, fmt::format("forget {} with its checkpoints and logs?", id)));
+    Api api(context);
+    print_done(context, TRY(api.remove(api_path("runs", id))),
+               fmt::format("{} removed; what it registered stays, sust gc frees the rest", id));
+    return 0;
+}
+
 Result<int> eval_run(Context& context, const Arguments& arguments) {
     nlohmann::json request{{"model", arguments.one("MODEL")}, {"data", arguments.all("--data")}};
     if (const auto limit = TRY(arguments.integer("--limit"))) {
@@ -209,6 +218,11 @@ std::vector<Verb> tune_verbs() {
                       Completes::nothing, "-f"}},
          .examples = {"sust tune resume run-01k... --follow"},
          .run = tune_resume},
+        {.path = "tune rm",
+         .summary = "forget an ended run, its checkpoints and logs; what it registered stays",
+         .positionals = {run},
+         .examples = {"sust tune rm run-01k..."},
+         .run = tune_rm},
         {.path = "eval run",
          .summary = "ask a model the questions of a dataset and count the right answers",
          .positionals = {{"MODEL", "the model", Count::one, Completes::models}},

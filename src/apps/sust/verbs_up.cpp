@@ -18,6 +18,25 @@ namespace {
 
 constexpr auto k_look_again = std::chrono::milliseconds(50);
 
+// True if one was running.
+Result<bool> stop_supervisor(const Context& context) {
+    const auto supervisor = running(context.places.run, "supervisor");
+    if (!supervisor) {
+        return false;
+    }
+    TRY(core::send_signal(*supervisor, SIGTERM));
+    const core::Deadline deadline(context.clock, std::chrono::seconds(70));
+    while (core::alive(*supervisor) && !deadline.passed()) {
+        std::this_thread::sleep_for(k_look_again);
+    }
+    if (core::alive(*supervisor)) {
+        return core::fail(
+            Fault::timeout, "the supervisor did not stop within 70 s",
+            {.hint = fmt::format("look at: sust logs sustd; then kill {}", supervisor->pid)});
+    }
+    return true;
+}
+
 Result<int> up(Context& context, const Arguments& arguments) {
     const auto plan = TRY(plan_daemons(context));
     if (arguments.has("--foreground")) {
@@ -30,7 +49,18 @@ Result<int> up(Context& context, const Arguments& arguments) {
     if (!was_up) {
         TRY(start_in_background(context, plan));
     }
-    const auto status = TRY(await_ready(context, plan, std::chrono::seconds(30)));
+    const auto ready = await_ready(context, plan, std::chrono::seconds(30));
+    if (!ready) {
+        // What this call started goes with it; jobs of before are not its own.
+        if (!was_up) {
+            TRY(stop_supervisor(context));
+        }
+        return tl::unexpected<core::Error>(ready.error());
+    }
+    const auto& status = *ready;
+    if (was_up && !context.overrides.empty()) {
+        std::cerr << "sust: --config has no effect on what runs already; sust down first\n";
+    }
     print_done(context, status,
                fmt::format("sust is {}: endpoint {}, state in {}", was_up ? "already up" : "up",
                            status.value("endpoint", "-"), context.places.data.string()));
@@ -38,27 +68,17 @@ Result<int> up(Context& context, const Arguments& arguments) {
 }
 
 Result<int> down(Context& context, const Arguments& arguments) {
-    const auto supervisor = running(context.places.run, "supervisor");
     Progress progress(context);
-    if (supervisor) {
+    if (running(context.places.run, "supervisor")) {
         progress.show("waiting for open streams, then stopping");
-        TRY(core::send_signal(*supervisor, SIGTERM));
-        const core::Deadline deadline(context.clock, std::chrono::seconds(70));
-        while (core::alive(*supervisor) && !deadline.passed()) {
-            std::this_thread::sleep_for(k_look_again);
-        }
-        if (core::alive(*supervisor)) {
-            return core::fail(
-                Fault::timeout, "the supervisor did not stop within 70 s",
-                {.hint = fmt::format("look at: sust logs sustd; then kill {}", supervisor->pid)});
-        }
     }
+    const bool was_up = TRY(stop_supervisor(context));
     TRY(stop_strays(context));
     const auto jobs = arguments.has("--keep-jobs") ? 0 : TRY(end_jobs(context, progress));
     progress.finish();
-    print_done(context, {{"was_up", supervisor.has_value()}, {"jobs_ended", jobs}},
-               supervisor ? fmt::format("sust is down; {} jobs ended", jobs)
-                          : fmt::format("sust was not up; {} jobs ended", jobs));
+    print_done(context, {{"was_up", was_up}, {"jobs_ended", jobs}},
+               was_up ? fmt::format("sust is down; {} jobs ended", jobs)
+                      : fmt::format("sust was not up; {} jobs ended", jobs));
     return 0;
 }
 
