@@ -135,7 +135,8 @@ TEST_F(ApiTest, AModelIsShownWithFilesAndLineage) {
 
 TEST_F(ApiTest, ANameIsNotTakenOverUnasked) {
     world_.add_model("tiny");
-    const json other = {{"name", "tiny"}, {"files", {world_.upload("other", "model.gguf")}}};
+    const auto gguf = std::string("GGUF\3\0\0\0", 8) + std::string(16, '\0');
+    const json other = {{"name", "tiny"}, {"files", {world_.upload(gguf, "model.gguf")}}};
     EXPECT_EQ(world_.post("/api/v1/models", other).status, 409);
     auto replacing = other;
     replacing["replace"] = true;

@@ -364,12 +364,13 @@ TEST_F(RunMachine, TheJobSaysWhatTheProtocolPromises) {
 TEST_F(RunMachine, ARemovedRunLetsGoOfItsInputsAndLeavesWhatItRegistered) {
     const auto id = started();
     drive_to(id, Stage::train);
+    const auto folder = work(id).path;
     EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::conflict);
     here.cluster.end(id + "-train", State::failed, 1);
     here.runs().tick();
     EXPECT_FALSE(here.store.remove_name("tickets"));
     ASSERT_TRUE(here.runs().remove(id));
-    EXPECT_FALSE(core::path_exists(work(id).path));
+    EXPECT_FALSE(core::path_exists(folder));
     EXPECT_EQ(here.runs().show(id).error().fault, core::Fault::not_found);
     EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::not_found);
     EXPECT_TRUE(here.store.roots()->empty());

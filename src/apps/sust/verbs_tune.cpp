@@ -160,12 +160,27 @@ Result<int> internal_evaluate(Context& context, const Arguments& arguments) {
     return tune::run_evaluation(arguments.one("SPEC"), context.places, context.clock, log);
 }
 
+std::vector<Verb> evaluation_verbs() {
+    return {{.path = "eval run",
+             .summary = "ask a model the questions of a dataset and count the right answers",
+             .positionals = {{"MODEL", "the model", Count::one, Completes::models}},
+             .options = {{"--data", "DATASET", "the questions", Count::any, Completes::datasets},
+                         {"--limit", "N", "at most so many questions of each dataset"}},
+             .examples = {"sust eval run triage --data tickets-known"},
+             .run = eval_run},
+            {.path = "internal-evaluate",
+             .summary = "the evaluate stage of a run",
+             .positionals = {{"SPEC", "evaluator.spec.json", Count::one, Completes::files}},
+             .run = internal_evaluate,
+             .shown = Verb::Shown::no}};
+}
+
 }  // namespace
 
 std::vector<Verb> tune_verbs() {
     const Positional recipe{"NAME", "the recipe", Count::one, Completes::recipes};
     const Positional run{"RUN", "the run's identifier", Count::one, Completes::runs};
-    return {
+    std::vector<Verb> verbs{
         {.path = "recipe ls",
          .summary = "tuning recipes",
          .examples = {"sust recipe ls"},
@@ -222,19 +237,11 @@ std::vector<Verb> tune_verbs() {
          .summary = "forget an ended run, its checkpoints and logs; what it registered stays",
          .positionals = {run},
          .examples = {"sust tune rm run-01k..."},
-         .run = tune_rm},
-        {.path = "eval run",
-         .summary = "ask a model the questions of a dataset and count the right answers",
-         .positionals = {{"MODEL", "the model", Count::one, Completes::models}},
-         .options = {{"--data", "DATASET", "the questions", Count::any, Completes::datasets},
-                     {"--limit", "N", "at most so many questions of each dataset"}},
-         .examples = {"sust eval run triage --data tickets-known"},
-         .run = eval_run},
-        {.path = "internal-evaluate",
-         .summary = "the evaluate stage of a run",
-         .positionals = {{"SPEC", "evaluator.spec.json", Count::one, Completes::files}},
-         .run = internal_evaluate,
-         .shown = Verb::Shown::no}};
+         .run = tune_rm}};
+    for (auto& verb : evaluation_verbs()) {
+        verbs.push_back(std::move(verb));
+    }
+    return verbs;
 }
 
 }  // namespace sust::cli
