@@ -105,7 +105,8 @@ def test_an_adapter_that_the_engine_cannot_load_stops_the_roll_and_the_old_ones_
     folder = service.tmp / "broken"
     folder.mkdir()
     (folder / "adapter_config.json").write_text("{}")
-    (folder / "adapter.gguf").write_bytes(b"GGUF" + bytes(100))
+    # Of a form that nothing but the engine can judge.
+    (folder / "adapter.gguf").write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(96))
     service.api.keep("broken", folder, base="tiny")
     refused = service.apply(check=False, adapters=["one", "broken"])
     assert refused.returncode == 6, refused.stderr
