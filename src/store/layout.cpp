@@ -64,8 +64,12 @@ Result<std::shared_ptr<const Layout>> Layout::open(const Path& folder, const cor
     const Path marker = folder / k_layout_file;
     auto text = TRY(core::read_file_if_any(marker, k_max_layout_bytes));
     if (!text) {
-        TRY(check_only_ours(folder));
-        TRY(core::within("create the store", layout->create()));
+        // What another process made since that look is no reason to refuse.
+        const auto ours = check_only_ours(folder);
+        if (!core::path_exists(marker)) {
+            TRY(ours);
+            TRY(core::within("create the store", layout->create()));
+        }
         text = TRY(core::read_file(marker, k_max_layout_bytes));
     }
     TRY(check_version(*text, marker.string()));
