@@ -176,7 +176,7 @@ def half_built(request, theirs):
     for line in child.stderr:
         if "installing the base system" in line:
             break
-    assert processes_in(theirs.root / "cache/build")
+    wait_for("its processes are there", lambda: processes_in(theirs.root / "cache/build"), within=30)
     yield theirs, child, file
     child.kill()
     child.wait()
