@@ -148,6 +148,16 @@ TEST_F(ApiTest, ANameIsNotTakenOverUnasked) {
     EXPECT_EQ(world_.post("/api/v1/models", confused).status, 409);
 }
 
+TEST_F(ApiTest, WhatCannotBeLoadedIsNoModel) {
+    const json cut_off = {world_.upload(R"({"model_type": "test"})", "config.json"),
+                          world_.upload("weights", "model.safetensors")};
+    const auto refused = world_.post("/api/v1/models", {{"name", "m"}, {"files", cut_off}});
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_THAT(error_of(refused).message, HasSubstr("model.safetensors: 7 bytes"));
+    EXPECT_THAT(error_of(refused).hint, HasSubstr("again"));
+    EXPECT_EQ(world_.get("/api/v1/models/m").status, 404);
+}
+
 TEST_F(ApiTest, ListsArePaged) {
     for (const char* name : {"a", "b", "c", "d", "e"}) {
         world_.add_model(name);

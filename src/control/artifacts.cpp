@@ -14,13 +14,15 @@ using store::Kind;
 namespace {
 
 constexpr std::size_t k_max_files = 10'000;
+// Commands in one hint.
+constexpr std::size_t k_max_commands = 16;
 
 Result<store::File> file_in(const json& item, const std::string& where, const store::Store& store) {
     auto body = TRY(JsonBody::of(item, where));
     const auto path = TRY(body.required_text("path"));
     const auto digest =
         TRY(core::within(where, store::Digest::parse(TRY(body.required_text("digest")))));
-    const auto size = TRY(body.integer("size"));
+    const auto said = TRY(body.integer("bytes"));
     TRY(body.no_other_keys());
     if (!store.has_blob(digest)) {
         return fail(Fault::not_found, "the bytes of '" + core::printable(path) + "' are not here",
@@ -28,11 +30,28 @@ Result<store::File> file_in(const json& item, const std::string& where, const st
     }
     std::error_code error;
     const auto bytes = std::filesystem::file_size(store.blob_path(digest), error);
-    if (error || (size && static_cast<std::uint64_t>(*size) != bytes)) {
-        return fail(Fault::invalid, "'" + core::printable(path) + "' has another size",
+    if (error || (said && static_cast<std::uint64_t>(*said) != bytes)) {
+        return fail(Fault::invalid,
+                    "'" + core::printable(path) + "' has " + std::to_string(bytes) + " bytes",
                     {.where = where});
     }
     return store::File{.path = path, .digest = digest, .size = bytes};
+}
+
+// What a person does so that `user` needs the artifact no longer.
+std::string command_to_release(tune::Runs& runs, const store::User& user) {
+    if (user.kind == "service") {
+        return "sust serve rm " + user.id;
+    }
+    if (user.kind == "run") {
+        const auto run = runs.show(user.id);
+        return (run && !tune::is_final(run->phase) ? "sust tune cancel " : "sust tune rm ") +
+               user.id;
+    }
+    if (user.kind == "adapter") {
+        return "sust model rm " + user.id;
+    }
+    return "end " + user.text;
 }
 
 }  // namespace
@@ -111,6 +130,23 @@ Result<void> check_free_name(const store::Store& store, const std::string& name,
     return {};
 }
 
+Result<void> remove_artifact(Desk& desk, const store::Named& named) {
+    auto removed = desk.parts.store.remove_name(named.name);
+    if (removed || removed.error().fault != Fault::conflict) {
+        return removed;
+    }
+    std::vector<std::string> commands;
+    for (const auto& user : TRY(desk.parts.store.users(named.digest))) {
+        if (commands.size() == k_max_commands) {
+            commands.emplace_back("and so on");
+            break;
+        }
+        commands.push_back(command_to_release(desk.parts.runs, user));
+    }
+    removed.error().hint = core::join(commands, "; ");
+    return removed;
+}
+
 json artifact_json(const store::Named& named) {
     json item = {{"name", named.name},
                  {"kind", to_string(named.kind)},
@@ -127,9 +163,12 @@ Result<json> artifact_details(const store::Store& store, const store::Named& nam
     item["files"] = json::array();
     for (const auto& file : TRY(store.files(named.digest))) {
         item["files"].push_back(
-            {{"path", file.path}, {"digest", file.digest.str()}, {"size", file.size}});
+            {{"path", file.path}, {"digest", file.digest.str()}, {"bytes", file.size}});
     }
-    item["used_by"] = TRY(store.users(named.digest));
+    item["used_by"] = json::array();
+    for (const auto& user : TRY(store.users(named.digest))) {
+        item["used_by"].push_back(user.text);
+    }
     return item;
 }
 

@@ -12,7 +12,7 @@
 
 namespace sust::control {
 
-// "files": [{"path","digest","size"}]; each blob is in the store with that size.
+// "files": [{"path","digest","bytes"}]; each blob is in the store with that many.
 Result<std::vector<store::File>> files_in(JsonBody& body, const store::Store& store);
 // "facts": {"title","description","licenses",...}
 Result<store::ModelFacts> facts_in(JsonBody& body);
@@ -24,6 +24,9 @@ Result<store::Named> find_artifact(const store::Store& store, const std::string&
 enum class Replace { yes, no };
 Result<void> check_free_name(const store::Store& store, const std::string& name,
                              const store::Digest& digest, store::Kind kind, Replace replace);
+
+// conflict while something uses it: names the commands that let it go.
+Result<void> remove_artifact(Desk& desk, const store::Named& named);
 
 // {"name","kind","digest","bytes"}
 nlohmann::json artifact_json(const store::Named& named);

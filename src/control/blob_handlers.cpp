@@ -51,7 +51,7 @@ Result<Answer> put_blob(Desk& desk, Ask& ask) {
                                     }
                                     finish(exchange,
                                            json_answer(201, {{"digest", committed->digest.str()},
-                                                             {"size", committed->size}}));
+                                                             {"bytes", committed->size}}));
                                 }));
     return Answer();
 }

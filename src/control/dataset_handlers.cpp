@@ -119,7 +119,7 @@ Result<Answer> show_dataset(Desk& desk, Ask& ask) {
 
 Result<Answer> remove_dataset(Desk& desk, Ask& ask) {
     const auto named = TRY(find_artifact(desk.parts.store, ask.name("name"), {Kind::dataset}));
-    TRY(desk.parts.store.remove_name(named.name));
+    TRY(remove_artifact(desk, named));
     return Answer(json_answer(200, artifact_json(named)));
 }
 

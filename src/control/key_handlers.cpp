@@ -21,6 +21,7 @@ json key_json(const tenancy::Key& key) {
             {"name", key.name},
             {"models", key.models},
             {"scopes", key.scopes},
+            {"state", key.revoked ? "revoked" : "active"},
             {"created", core::rfc3339(key.created)},
             {"revoked", key.revoked ? json(core::rfc3339(*key.revoked)) : json()}};
 }

@@ -50,7 +50,8 @@ TEST_F(KeysTest, RequestsAreRead) {
 TEST_F(KeysTest, ARevokedKeyLeavesTheMapAndItsNameIsFree) {
     const auto made = world_.json_of(world_.post("/api/v1/keys", {{"name", "alice"}}), 201);
     EXPECT_EQ(fleet("after=0&wait=0")["keys"].size(), 1U);
-    EXPECT_EQ(world_.remove("/api/v1/keys/alice").status, 200);
+    EXPECT_EQ(world_.json_of(world_.get("/api/v1/keys"), 200)["items"][0]["state"], "active");
+    EXPECT_EQ(world_.json_of(world_.remove("/api/v1/keys/alice"), 200)["state"], "revoked");
     EXPECT_TRUE(fleet("after=0&wait=0")["keys"].empty());
     EXPECT_EQ(world_.remove("/api/v1/keys/" + made["id"].get<std::string>()).status, 200);
     EXPECT_EQ(world_.post("/api/v1/keys", {{"name", "alice"}}).status, 201);

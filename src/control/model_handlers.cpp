@@ -52,13 +52,18 @@ Result<NewModel> model_in(JsonBody body, const store::Store& store) {
     return said;
 }
 
-Result<store::Named> make_model(store::Store& store, const NewModel& said) {
-    const auto kind = said.base ? Kind::adapter : Kind::model;
+// Reads configurations and headers: on the pool.
+Result<void> check_files(const store::Store& store, const NewModel& said, Kind kind) {
     std::vector<tune::ModelFile> files;
     for (const auto& file : said.files) {
         files.push_back({.path = file.path, .place = store.blob_path(file.digest)});
     }
-    TRY(core::within("body.files", tune::check_model(files, kind)));
+    return tune::check_model(files, kind);
+}
+
+Result<store::Named> make_model(store::Store& store, const NewModel& said) {
+    const auto kind = said.base ? Kind::adapter : Kind::model;
+    TRY(check_files(store, said, kind));
     const auto made = TRY(store.put_model(kind, said.files, said.facts, said.base));
     TRY(check_free_name(store, said.name, made.digest, kind, said.replace));
     TRY(store.set_name(said.name, made.digest));
@@ -120,7 +125,7 @@ Result<Answer> show_model(Desk& desk, Ask& ask) {
 
 Result<Answer> remove_model(Desk& desk, Ask& ask) {
     const auto named = TRY(find_artifact(desk.parts.store, ask.name("name"), k_kinds));
-    TRY(desk.parts.store.remove_name(named.name));
+    TRY(remove_artifact(desk, named));
     return Answer(json_answer(200, artifact_json(named)));
 }
 

@@ -1,5 +1,6 @@
 #include "control/routes.h"
 
+#include <optional>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -7,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "tune/run.h"
 
 namespace sust::control {
 namespace {
@@ -89,6 +91,22 @@ TEST(Routes, EveryReferenceOfTheOpenApiFileExists) {
         }
     };
     look(document);
+}
+
+TEST(Routes, TheStatesOfARunInTheOpenApiFileAreThoseOfTheTable) {
+    std::set<std::string> shown;
+    for (const auto& transition : tune::transitions()) {
+        for (const auto phase : {std::optional(transition.from), transition.to}) {
+            tune::Run run;
+            run.phase = phase.value_or(transition.from);
+            const json told = run;
+            shown.insert(told["state"].get<std::string>());
+            EXPECT_EQ(told["final"], tune::is_final(run.phase)) << told["state"];
+        }
+    }
+    const auto documented =
+        openapi()["components"]["schemas"]["Run"]["properties"]["state"]["enum"];
+    EXPECT_EQ(shown, documented.get<std::set<std::string>>());
 }
 
 TEST(Routes, OnlyHealthIsOpen) {

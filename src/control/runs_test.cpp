@@ -65,6 +65,21 @@ TEST_F(RunsTest, ARunIsStartedShownAndListed) {
     EXPECT_EQ(world_.json_of(world_.get("/api/v1/status"), 200)["runs"]["running"], 1);
 }
 
+TEST_F(RunsTest, WhatARunUsesIsLetGoByTheCommandThatIsNamed) {
+    const auto id = start();
+    ASSERT_TRUE(trains(id));
+    const auto used = world_.remove("/api/v1/datasets/tickets");
+    EXPECT_EQ(used.status, 409);
+    EXPECT_EQ(error_of(used).hint, "sust tune cancel " + id);
+    EXPECT_EQ(error_of(world_.remove("/api/v1/runs/" + id)).hint, "sust tune cancel " + id);
+    world_.json_of(world_.post("/api/v1/runs/" + id + "/cancel", json::object()), 200);
+    ASSERT_TRUE(test::soon([&] { return show(id)["state"] == "cancelled"; }));
+    EXPECT_EQ(error_of(world_.remove("/api/v1/datasets/tickets")).hint, "sust tune rm " + id);
+    EXPECT_EQ(world_.json_of(world_.remove("/api/v1/runs/" + id), 200)["state"], "cancelled");
+    EXPECT_EQ(world_.get("/api/v1/runs/" + id).status, 404);
+    EXPECT_EQ(world_.remove("/api/v1/datasets/tickets").status, 200);
+}
+
 TEST_F(RunsTest, NothingIsStartedFromABadRequest) {
     auto unknown_base = request();
     unknown_base["base"] = "tinny";

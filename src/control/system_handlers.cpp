@@ -69,7 +69,7 @@ json garbage_json(const store::Garbage& garbage, bool dry_run) {
     auto blobs = json::array();
     for (const auto& blob : garbage.blobs) {
         blobs.push_back(
-            {{"digest", blob.digest.str()}, {"size", blob.size}, {"media_type", blob.media_type}});
+            {{"digest", blob.digest.str()}, {"bytes", blob.size}, {"media_type", blob.media_type}});
     }
     return {{"dry_run", dry_run},
             {"bytes", garbage.bytes},

@@ -247,7 +247,7 @@ json World::upload(const std::string& bytes, const std::string& path) {
     const auto digest = "sha256:" + core::sha256_hex(bytes);
     const auto answer = ask({.method = "PUT", .target = "/api/v1/blobs/" + digest, .body = bytes});
     EXPECT_EQ(answer.status, 201) << answer.body;
-    return {{"path", path}, {"digest", digest}, {"size", bytes.size()}};
+    return {{"path", path}, {"digest", digest}, {"bytes", bytes.size()}};
 }
 
 void World::add_dataset(const std::string& name, int lines) {

@@ -69,7 +69,7 @@ class World {
     core::http::Response put(const std::string& target, const nlohmann::json& body);
     core::http::Response remove(const std::string& target);
     nlohmann::json json_of(const core::http::Response& response, int status);
-    // Uploads; {"path","digest","size"}.
+    // Uploads; {"path","digest","bytes"}.
     nlohmann::json upload(const std::string& bytes, const std::string& path);
     void add_dataset(const std::string& name, int lines = 3);
     void add_model(const std::string& name);

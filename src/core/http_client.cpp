@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/listen.h"
+#include "core/text.h"
 
 namespace sust::core::http {
 
@@ -117,7 +118,7 @@ struct Client::Impl {
             return unix_socket->socket.native();
         }
         const auto& tcp = std::get<TcpAddress>(address);
-        return tcp.host + ":" + std::to_string(tcp.port);
+        return host_and_port(tcp.host, tcp.port);
     }
 
     void drop() {

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/text.h"
+
 namespace sust::core {
 
 namespace {
@@ -122,7 +124,7 @@ Result<Fd> listen_tcp_socket(std::string_view address, std::uint16_t port) {
     auto fd = TRY(new_socket(where.storage.ss_family));
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const auto name = std::string(address) + ":" + std::to_string(port);
+    const auto name = host_and_port(address, port);
     if (::bind(fd.get(), where.get(), where.size) != 0) {
         if (errno == EADDRINUSE) {
             return fail(
@@ -172,7 +174,7 @@ Result<Fd> connect_tcp_socket(std::string_view address, std::uint16_t port) {
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (::connect(fd.get(), where.get(), where.size) != 0 && errno != EINPROGRESS) {
         return fail(Fault::unavailable, "connecting failed: " + std::string(std::strerror(errno)),
-                    {.where = std::string(address) + ":" + std::to_string(port)});
+                    {.where = host_and_port(address, port)});
     }
     return fd;
 }

@@ -63,6 +63,7 @@ Fault fault_of_errno(int code) {
         case ETIMEDOUT:
             return Fault::timeout;
         case ENAMETOOLONG:
+        case EISDIR:
         case EINVAL:
             return Fault::invalid;
         default:

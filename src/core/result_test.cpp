@@ -53,6 +53,7 @@ TEST(Result, EveryFaultHasItsOwnExitCodeAndComesBackFromItsHttpStatus) {
 TEST(Result, ErrnoBecomesTheCallersReaction) {
     EXPECT_EQ(Result<void>(fail_errno("open x", ENOENT)).error().fault, Fault::not_found);
     EXPECT_EQ(Result<void>(fail_errno("write x", ENOSPC)).error().fault, Fault::exhausted);
+    EXPECT_EQ(Result<void>(fail_errno("read x", EISDIR)).error().fault, Fault::invalid);
 }
 
 }  // namespace

@@ -224,6 +224,11 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     return best;
 }
 
+std::string host_and_port(std::string_view address, std::uint16_t port) {
+    const bool v6 = address.find(':') != std::string_view::npos;
+    return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", port);
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;
     std::size_t start = 0;

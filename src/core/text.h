@@ -33,6 +33,9 @@ Result<void> check_model_name(std::string_view name);
 // The candidate with the smallest edit distance, if it is near enough to be what was meant.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
+// "127.0.0.1:8080", "[::1]:8080": an address of IPv6 has colons of its own.
+std::string host_and_port(std::string_view address, std::uint16_t port);
+
 std::vector<std::string> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text);

@@ -56,6 +56,11 @@ TEST(Text, TheNearestWordIsNamedOnlyIfItIsNear) {
     EXPECT_EQ(nearest("zebra", known), std::nullopt);
 }
 
+TEST(Text, AnAddressOfIPv6IsToldFromItsPort) {
+    EXPECT_EQ(host_and_port("127.0.0.1", 8080), "127.0.0.1:8080");
+    EXPECT_EQ(host_and_port("::1", 8080), "[::1]:8080");
+}
+
 TEST(Text, PrintableEscapesWhatCouldDriveATerminal) {
     EXPECT_EQ(printable("a\x1b[31mb"), "a\\x1b[31mb");
     EXPECT_EQ(printable("\xff"), "\\xff");

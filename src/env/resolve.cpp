@@ -96,7 +96,20 @@ bool is_path(std::string_view image) {
            image.ends_with(".squashfs");
 }
 
-Result<void> find_image(Plan& plan, const std::string& image, const store::Store& store) {
+// An image that ships as a file is built from it; which others there are is of no help then.
+Result<store::Digest> named_image(const std::string& image, const store::Store& store,
+                                  const core::Places& places) {
+    auto found = store.require(image, store::Kind::image);
+    const auto file = places.share / "images" / (image + ".toml");
+    if (!found && found.error().fault == Fault::not_found && core::check_name("image", image) &&
+        core::path_exists(file)) {
+        found.error().hint = "sust image build " + file.string();
+    }
+    return found;
+}
+
+Result<void> find_image(Plan& plan, const std::string& image, const store::Store& store,
+                        const core::Places& places) {
     plan.image_name = image;
     if (is_path(image)) {
         plan.image_file = image;
@@ -104,7 +117,7 @@ Result<void> find_image(Plan& plan, const std::string& image, const store::Store
         return {};
     }
     auto digest = store::Digest::parse(image);
-    plan.image = digest ? *digest : TRY(store.require(image, store::Kind::image));
+    plan.image = digest ? *digest : TRY(named_image(image, store, places));
     auto manifest = TRY(store.manifest(*plan.image));
     if (manifest.kind() != store::Kind::image || manifest.layers.size() != 1) {
         return fail(Fault::invalid, "'" + image + "' is not an environment image",
@@ -168,7 +181,7 @@ Result<Plan> resolve(std::string_view name, const core::Places& places, const st
     for (const auto& [variable, value] : edf.env) {
         plan.env[variable] = TRY(at(expand(value, caller)));
     }
-    TRY(at(find_image(plan, TRY(at(expand(*edf.image, caller))), store)));
+    TRY(at(find_image(plan, TRY(at(expand(*edf.image, caller))), store, places)));
     return plan;
 }
 

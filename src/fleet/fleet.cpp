@@ -31,6 +31,17 @@ std::vector<store::Digest> holds_of(const ServiceRecord& service) {
     return {holds.begin(), holds.end()};
 }
 
+// A replica may have become ready since the last tick. Whether anything changed.
+bool mark_proven(ServiceRecord& service, const std::vector<const ReplicaRecord*>& replicas) {
+    bool changed = false;
+    for (const auto* replica : replicas) {
+        auto& generation = service.generations.at(replica->generation);
+        changed = changed || (replica->was_ready && !generation.proven);
+        generation.proven = generation.proven || replica->was_ready;
+    }
+    return changed;
+}
+
 }  // namespace
 
 class Fleet::Impl {
@@ -67,6 +78,7 @@ class Fleet::Impl {
     Result<const ServiceRecord*> find(std::string_view name) const;
     Result<ServiceRecord> next_record(const ServicePlan& plan) const;
     Result<void> keep(ServiceRecord service);
+    Result<void> put(ServiceRecord service);
     Result<void> advance(const std::string& name);
     Result<void> step(const std::string& name);
     Result<void> take_over(ServiceRecord service);
@@ -127,12 +139,14 @@ Result<ServiceRecord> Fleet::Impl::next_record(const ServicePlan& plan) const {
         service.generations.at(service.target).plan = plan;
         return service;
     }
-    if (known != nullptr && known->generations.at(known->target).proven) {
-        service.fallback = known->target;
+    mark_proven(service, book_.replicas_of(service.name));
+    if (known != nullptr && service.generations.at(service.target).proven) {
+        service.fallback = service.target;
     }
     service.latest += 1;
     service.target = service.latest;
-    service.generations.insert_or_assign(service.target, Generation{.plan = plan});
+    service.generations.insert_or_assign(service.target,
+                                         Generation{.plan = plan, .created = parts_.clock.wall()});
     return service;
 }
 
@@ -143,17 +157,26 @@ Result<void> Fleet::Impl::keep(ServiceRecord service) {
                                .owner = "service " + service.name,
                                .since = parts_.clock.wall(),
                                .holds = holds_of(service)}));
-    return book_.put(std::move(service), Visible::no);
+    return put(std::move(service));
+}
+
+// Gateways learn of a service by what it offers.
+Result<void> Fleet::Impl::put(ServiceRecord service) {
+    const auto* before = book_.service(service.name);
+    const auto known =
+        before == nullptr ? std::vector<serve::OfferedModel>() : offered_models(*before);
+    const auto visible = known == offered_models(service) ? Visible::no : Visible::yes;
+    return book_.put(std::move(service), visible);
 }
 
 Result<ServiceView> Fleet::Impl::apply(const SaidService& said) {
     const auto spec = TRY(check_service(said, options_.engines));
     const auto* engine = TRY(find_engine(options_.engines, spec.engine));
-    std::optional<store::Digest> image;
+    // What the user named comes first; the engine's image is not in the user's file.
+    auto plan = TRY(plan_service(spec, *engine, parts_.store));
     if (options_.image_of) {
-        image = TRY(options_.image_of(engine->environment));
+        plan.image = TRY(options_.image_of(engine->environment));
     }
-    const auto plan = TRY(plan_service(spec, *engine, parts_.store, std::move(image)));
     auto service = TRY(next_record(plan));
     log_.info("service applied", {{"service", spec.name},
                                   {"generation", std::to_string(service.target)},
@@ -169,7 +192,7 @@ Result<ServiceView> Fleet::Impl::scale(std::string_view name, std::int64_t repli
     if (service.removing) {
         return fail(Fault::conflict, "service '" + service.name + "' is being removed");
     }
-    TRY(book_.put(std::move(service), Visible::no));
+    TRY(put(std::move(service)));
     TRY(advance(std::string(name)));
     return show(name);
 }
@@ -179,7 +202,7 @@ Result<ServiceView> Fleet::Impl::remove(std::string_view name) {
     service.removing = true;
     const auto removed = view(service);
     log_.info("service is removed", {{"service", service.name}});
-    TRY(book_.put(std::move(service), Visible::no));
+    TRY(put(std::move(service)));
     TRY(advance(std::string(name)));
     const auto* left = book_.service(name);
     return left != nullptr ? view(*left) : removed;
@@ -204,7 +227,7 @@ Result<void> Fleet::Impl::take_over(ServiceRecord service) {
             log_.warn("roll stopped", {{"service", service.name}, {"reason", service.trouble}});
             service.target = service.fallback;
             service.fallback = 0;
-            return book_.put(std::move(service), Visible::no);
+            return put(std::move(service));
         }
     }
     return {};
@@ -215,18 +238,16 @@ Result<void> Fleet::Impl::step(const std::string& name) {
     RollView roll{.wanted = service.removing ? 0 : service.wanted, .target = service.target};
     bool only_target = true;
     std::set<int> used{service.target};
-    auto& target = service.generations.at(service.target);
-    bool changed = false;
-    for (const auto* replica : book_.replicas_of(name)) {
+    const auto replicas = book_.replicas_of(name);
+    bool changed = mark_proven(service, replicas);
+    const auto& target = service.generations.at(service.target);
+    for (const auto* replica : replicas) {
         roll.replicas.push_back({.id = replica->id,
                                  .generation = replica->generation,
                                  .state = replica->state,
                                  .was_ready = replica->was_ready});
         used.insert(replica->generation);
         only_target = only_target && replica->generation == service.target;
-        if (replica->generation == service.target && replica->was_ready && !target.proven) {
-            target.proven = changed = true;
-        }
     }
     roll.target_proven = target.proven;
     if (service.fallback != 0 && target.proven && only_target) {
@@ -310,8 +331,13 @@ Result<cluster::LogChunk> Fleet::Impl::logs(std::string_view name,
 serve::FleetMap Fleet::Impl::map(std::vector<tenancy::Key> keys) const {
     serve::FleetMap map{.version = book_.version(),
                         .replicas = show_replicas(book_, lives_),
+                        .models = {},
                         .keys = std::move(keys),
                         .limits = options_.limits};
+    for (const auto& [name, service] : book_.services()) {
+        const auto offered = offered_models(service);
+        map.models.insert(map.models.end(), offered.begin(), offered.end());
+    }
     for (const auto& [name, engine] : options_.engines) {
         map.engines.emplace(name, serve::EngineFacts{.private_fields = engine.private_fields,
                                                      .prompt_counter = engine.prompt_counter});

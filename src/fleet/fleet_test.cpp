@@ -283,6 +283,28 @@ TEST_F(Rolls, EndADrainAfterItsTime) {
     EXPECT_EQ(scheduler.running(), 1);
 }
 
+TEST_F(Rolls, FallBackAlsoToAGenerationThatBecameReadySinceTheLastTick) {
+    prober.later = true;
+    ASSERT_TRUE(fleet->apply(said()));
+    pass(1s);
+    prober.answer_all();
+    ASSERT_EQ(count(ReplicaState::ready), 2);
+    put_adapter("broken", "x");
+    prober.later = false;
+    prober.answer = [](ProbeKind kind, const Path&) { return kind != ProbeKind::ready; };
+    ASSERT_TRUE(fleet->apply(said({"broken"})));
+    ASSERT_TRUE(pass_until(
+        [&] {
+            scheduler.finish_where([](const auto& job) {
+                return testing::Value(job.spec.argv, Contains("--lora-scaled"));
+            });
+            return view().state == "ready";
+        },
+        120s));
+    EXPECT_EQ(view().generation, 1);
+    EXPECT_THAT(view().trouble, HasSubstr("generation 1 goes on"));
+}
+
 // Every step is written before it is done, so the end is the same wherever the controller dies.
 TEST_F(Rolls, EndTheSameHoweverOftenTheControllerDies) {
     ASSERT_TRUE(fleet->apply(said()));
@@ -421,6 +443,16 @@ TEST_F(Services, OfMissingOrWrongModelsAreRefusedWithTheNextStep) {
         EXPECT_THAT(core::to_string(refused.error()), HasSubstr(says));
         EXPECT_THAT(fleet->list(), IsEmpty());
     }
+}
+
+TEST_F(Services, NameAMissingBaseBeforeAMissingImage) {
+    image_of = [](const std::string&) -> Result<std::optional<store::Digest>> {
+        return core::fail(core::Fault::not_found, "no image");
+    };
+    open();
+    EXPECT_EQ(fleet->apply(said()).error().message, "no image");
+    const auto refused = fleet->apply({.name = "demo", .base = "absent"});
+    EXPECT_THAT(refused.error().message, HasSubstr("absent"));
 }
 
 TEST_F(Services, OfATruncatedModelFileAreRefusedBeforeAnEngineStumbles) {

@@ -242,15 +242,12 @@ EngineInputs ServicePlan::inputs(const store::Store& store, const Path& socket_f
 }
 
 Result<ServicePlan> plan_service(const ServiceSpec& spec, const Engine& engine,
-                                 const store::Store& store, std::optional<Digest> image) {
+                                 const store::Store& store) {
     const Digest base = TRY(store.require(spec.base, Kind::model));
     const Model model = TRY(find_model(spec, engine, store, base));
     TRY(check_bytes(store, model.file, spec.base, engine));
-    ServicePlan plan{.spec = spec,
-                     .base = base,
-                     .model = model.manifest,
-                     .base_blob = model.file.digest,
-                     .image = std::move(image)};
+    ServicePlan plan{
+        .spec = spec, .base = base, .model = model.manifest, .base_blob = model.file.digest};
     for (const auto& name : spec.adapters) {
         plan.adapters.push_back(TRY(find_adapter(name, plan, engine, store)));
     }

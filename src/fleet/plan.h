@@ -36,9 +36,10 @@ struct ServicePlan {
 };
 
 // Looks up every name. The model file is in the artifact `<base>/gguf` made from this very base,
-// or in the base itself; adapters must be based on the same base. Errors name the next step.
+// or in the base itself; adapters must be based on the same base. Errors name the next step. The
+// engine's image is the caller's to add.
 Result<ServicePlan> plan_service(const ServiceSpec& spec, const Engine& engine,
-                                 const store::Store& store, std::optional<store::Digest> image);
+                                 const store::Store& store);
 
 std::string encode(const ServicePlan& plan);
 Result<ServicePlan> decode_plan(std::string_view text);

@@ -8,7 +8,8 @@ using core::SqlRow;
 
 namespace {
 
-constexpr std::array k_migrations{core::Migration{R"(
+constexpr std::array k_migrations{
+    core::Migration{R"(
 CREATE TABLE fleet_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
 INSERT INTO fleet_version VALUES (1, 1);
 CREATE TABLE fleet_services (
@@ -26,7 +27,8 @@ CREATE TABLE fleet_replicas (
   restarts INTEGER NOT NULL, streak INTEGER NOT NULL, ended_epoch INTEGER NOT NULL,
   next_start INTEGER NOT NULL, was_ready INTEGER NOT NULL, drain_version INTEGER NOT NULL,
   reason TEXT NOT NULL);
-)"}};
+)"},
+    core::Migration{"ALTER TABLE fleet_generations ADD COLUMN created INTEGER NOT NULL DEFAULT 0"}};
 
 std::int64_t milliseconds(core::WallTime time) {
     return time.time_since_epoch().count();
@@ -71,12 +73,13 @@ Result<std::map<std::string, ServiceRecord>> FleetTables::services() {
                                  .removing = row.integer(5) != 0,
                                  .trouble = row.text(6)};
     }
-    for (const auto& row :
-         TRY(database_->query("SELECT service, number, plan, proven FROM fleet_generations"))) {
+    for (const auto& row : TRY(database_->query(
+             "SELECT service, number, plan, proven, created FROM fleet_generations"))) {
         auto plan = TRY(core::within("service " + row.text(0), decode_plan(row.text(2))));
-        services[row.text(0)].generations.emplace(
-            static_cast<int>(row.integer(1)),
-            Generation{.plan = std::move(plan), .proven = row.integer(3) != 0});
+        services[row.text(0)].generations.emplace(static_cast<int>(row.integer(1)),
+                                                  Generation{.plan = std::move(plan),
+                                                             .proven = row.integer(3) != 0,
+                                                             .created = wall_time(row.integer(4))});
     }
     return services;
 }
@@ -110,9 +113,10 @@ Result<void> FleetTables::save(const ServiceRecord& service) {
     TRY(database_->execute("DELETE FROM fleet_generations WHERE service = ?", {service.name}));
     for (const auto& [number, generation] : service.generations) {
         TRY(database_->execute(
-            "INSERT INTO fleet_generations (service, number, plan, proven) VALUES (?, ?, ?, ?)",
+            "INSERT INTO fleet_generations (service, number, plan, proven, created)"
+            " VALUES (?, ?, ?, ?, ?)",
             {service.name, std::int64_t{number}, encode(generation.plan),
-             std::int64_t{generation.proven}}));
+             std::int64_t{generation.proven}, milliseconds(generation.created)}));
     }
     return {};
 }

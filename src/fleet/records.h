@@ -15,7 +15,8 @@ namespace sust::fleet {
 
 struct Generation {
     ServicePlan plan;
-    bool proven = false;  // one of its replicas was ready once
+    bool proven = false;       // one of its replicas was ready once
+    core::WallTime created{};  // epoch: before this was kept
 };
 
 struct ServiceRecord {

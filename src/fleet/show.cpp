@@ -88,6 +88,19 @@ ServiceView show_service(const Book& book, const ServiceRecord& service, const L
     return view;
 }
 
+std::vector<serve::OfferedModel> offered_models(const ServiceRecord& service) {
+    std::vector<serve::OfferedModel> offered;
+    if (service.removing || !service.generations.contains(service.target)) {
+        return offered;
+    }
+    const auto& generation = service.generations.at(service.target);
+    for (const auto& model : models_of(generation.plan)) {
+        offered.push_back(
+            {.name = model.name, .service = service.name, .created = generation.created});
+    }
+    return offered;
+}
+
 std::vector<serve::Replica> show_replicas(const Book& book, const Lives& lives) {
     std::vector<serve::Replica> out;
     for (const auto& [id, record] : book.replicas()) {

@@ -36,7 +36,8 @@ class FleetTest : public testing::Test {
                                   {.places = {.run = home.path() / "run"},
                                    .engines = engines(),
                                    .runner = {"/bin/sust", "run"},
-                                   .uid = ::getuid()},
+                                   .uid = ::getuid(),
+                                   .image_of = image_of},
                                   core::Log::silent());
         ASSERT_TRUE(opened) << core::to_string(opened.error());
         fleet = std::move(*opened);
@@ -112,6 +113,7 @@ class FleetTest : public testing::Test {
     core::Database database = core::Database::open_in_memory().value();
     FakeScheduler scheduler;
     FakeProber prober;
+    ImageOf image_of{};  // looked at by open()
     std::unique_ptr<Fleet> fleet;
 };
 

@@ -35,6 +35,16 @@ json encode_replica(const Replica& replica) {
             {"models", std::move(models)}};
 }
 
+json encode_models(const std::vector<OfferedModel>& models) {
+    json out = json::array();
+    for (const auto& model : models) {
+        out.push_back({{"name", model.name},
+                       {"service", model.service},
+                       {"created", core::rfc3339(model.created)}});
+    }
+    return out;
+}
+
 json encode_engine(const EngineFacts& facts) {
     json out = {{"private_fields", facts.private_fields}};
     if (facts.prompt_counter == PromptCounter::llama_server) {
@@ -82,6 +92,11 @@ Result<Replica> decode_replica(const json& in) {
     return replica;
 }
 
+Result<OfferedModel> decode_offered(const json& in) {
+    const auto created = TRY(core::parse_rfc3339(in.at("created").get<std::string>()));
+    return OfferedModel{.name = in.at("name"), .service = in.at("service"), .created = created};
+}
+
 EngineFacts decode_engine(const json& in) {
     EngineFacts facts;
     in.at("private_fields").get_to(facts.private_fields);
@@ -111,6 +126,9 @@ Result<FleetMap> decode(const json& in) {
     in.at("version").get_to(map.version);
     for (const auto& replica : in.at("replicas")) {
         map.replicas.push_back(TRY(decode_replica(replica)));
+    }
+    for (const auto& model : in.value("models", json::array())) {
+        map.models.push_back(TRY(decode_offered(model)));
     }
     for (const auto& [name, facts] : in.at("engines").items()) {
         map.engines[name] = decode_engine(facts);
@@ -150,6 +168,7 @@ std::string encode(const FleetMap& map) {
     const json out = {{"format", k_fleet_format},
                       {"version", map.version},
                       {"replicas", std::move(replicas)},
+                      {"models", encode_models(map.models)},
                       {"engines", std::move(engines)},
                       {"keys", map.keys},
                       {"limits",

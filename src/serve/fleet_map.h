@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/result.h"
 #include "tenancy/keys.h"
@@ -64,9 +65,19 @@ struct Limits {
     bool operator==(const Limits&) const = default;
 };
 
+// A model of a service, which may have no replica at the moment.
+struct OfferedModel {
+    std::string name;
+    std::string service;
+    core::WallTime created{};  // when the service began to mean this; epoch: unknown
+
+    bool operator==(const OfferedModel&) const = default;
+};
+
 struct FleetMap {
     std::uint64_t version = 0;  // grows with every change
     std::vector<Replica> replicas;
+    std::vector<OfferedModel> models;  // a map of an older sustd has none
     std::map<std::string, EngineFacts> engines;
     std::vector<tenancy::Key> keys;  // those that are not revoked
     Limits limits;

@@ -27,6 +27,8 @@ FleetMap sample() {
          .state = ReplicaState::draining,
          .slots = 1,
          .models = {{.name = "tiny", .engine_name = "tiny", .select_json = {}}}}};
+    map.models = {{.name = "tiny", .service = "triage", .created = clock.wall()},
+                  {.name = "asleep", .service = "night", .created = {}}};
     map.engines["llama-cpp"] = {.private_fields = {"lora"},
                                 .prompt_counter = PromptCounter::llama_server};
     map.keys = {tenancy::make_key(clock, secret, "a", {"tiny"}, {"inference"}).key};
@@ -40,6 +42,7 @@ TEST(FleetMap, ComesBackAsItWasWritten) {
     ASSERT_TRUE(back) << to_string(back.error());
     EXPECT_EQ(back->version, map.version);
     EXPECT_EQ(back->replicas, map.replicas);
+    EXPECT_EQ(back->models, map.models);
     EXPECT_EQ(back->engines, map.engines);
     EXPECT_EQ(back->limits, map.limits);
     ASSERT_EQ(back->keys.size(), 1U);
@@ -64,6 +67,20 @@ TEST(FleetMap, ThatIsDamagedIsRefusedAsAWhole) {
     auto no_slots = text;
     no_slots.replace(no_slots.find("\"slots\": 4"), 10, "\"slots\": 0");
     EXPECT_FALSE(decode_fleet_map(no_slots));
+}
+
+TEST(FleetMap, OfAnEarlierMinorVersionHasNoModelsWithoutReplica) {
+    auto map = sample();
+    map.models.clear();
+    auto text = encode(map);
+    const std::string_view field = "\"models\": [],";
+    // Not the models of a replica: that of the map stands at the shallowest indent.
+    const auto at = text.find("\n  " + std::string(field));
+    ASSERT_NE(at, std::string::npos);
+    text.erase(at + 3, field.size());
+    const auto back = decode_fleet_map(text);
+    ASSERT_TRUE(back) << to_string(back.error());
+    EXPECT_TRUE(back->models.empty());
 }
 
 TEST(FleetMap, OfALaterMinorVersionMayHaveMoreFields) {

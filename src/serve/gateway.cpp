@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "core/text.h"
 #include "serve/follower.h"
 #include "serve/limits.h"
 #include "serve/worker.h"
@@ -33,7 +34,7 @@ Result<void> check_free(asio::io_context& io, const tcp::endpoint& at) {
         probe.bind(at, error);
     }
     if (error) {
-        const auto shown = at.address().to_string() + ":" + std::to_string(at.port());
+        const auto shown = core::host_and_port(at.address().to_string(), at.port());
         return fail(
             error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
             "cannot listen on " + shown + ": " + error.message(),

@@ -36,9 +36,9 @@ std::string dump(const json& value) {
     return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-json model_json(std::string_view name) {
-    // `created` is asked for by the form; the store, not the gateway, knows when a model was made.
-    return {{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "sust"}};
+json model_json(const ListedModel& model) {
+    return {
+        {"id", model.name}, {"object", "model"}, {"created", model.created}, {"owned_by", "sust"}};
 }
 
 std::string type_of_status(int status) {
@@ -213,16 +213,16 @@ ApiError from_engine(int status, std::string_view body) {
     return error;
 }
 
-std::string models_body(const std::vector<std::string>& names) {
+std::string models_body(const std::vector<ListedModel>& models) {
     json data = json::array();
-    for (const auto& name : names) {
-        data.push_back(model_json(name));
+    for (const auto& model : models) {
+        data.push_back(model_json(model));
     }
     return dump({{"object", "list"}, {"data", std::move(data)}});
 }
 
-std::string model_body(std::string_view name) {
-    return dump(model_json(name));
+std::string model_body(const ListedModel& model) {
+    return dump(model_json(model));
 }
 
 }  // namespace sust::serve

@@ -2,6 +2,7 @@
 
 // OpenAI's forms: error objects and the list of models.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,7 +50,11 @@ ApiError stopping();
 // What an engine answered with a status of 400 or over, in OpenAI's form.
 ApiError from_engine(int status, std::string_view body);
 
-std::string models_body(const std::vector<std::string>& names);
-std::string model_body(std::string_view name);
+struct ListedModel {
+    std::string name;
+    std::int64_t created = 0;  // seconds since 1970; 0: unknown
+};
+std::string models_body(const std::vector<ListedModel>& models);
+std::string model_body(const ListedModel& model);
 
 }  // namespace sust::serve

@@ -15,6 +15,19 @@ namespace {
 constexpr std::size_t k_first_read = 4096;
 constexpr core::Duration k_whole_body = 120s;  // slow but honest uploads; 4 MiB at 35 kB/s
 
+std::vector<ListedModel> listed(const View& view, const std::vector<std::string>& names) {
+    std::vector<ListedModel> models;
+    for (const auto& name : names) {
+        const auto* offered = view.offered(name);
+        const auto created = offered == nullptr ? core::WallTime{} : offered->created;
+        models.push_back(
+            {.name = name,
+             .created =
+                 std::chrono::floor<std::chrono::seconds>(created).time_since_epoch().count()});
+    }
+    return models;
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, ClientSocket socket)
@@ -165,7 +178,7 @@ Task<bool> Session::serve(const Route& route) {
         case Route::To::metrics:
             co_return co_await serve_metrics();
         case Route::To::models: {
-            const auto body = models_body(view_->models_for(*key_));
+            const auto body = models_body(listed(*view_, view_->models_for(*key_)));
             co_return co_await respond(200, "application/json", body);
         }
         case Route::To::model: {
@@ -173,7 +186,7 @@ Task<bool> Session::serve(const Route& route) {
                 const auto error = unknown_model(route.model, view_->models_for(*key_));
                 co_return co_await refuse(error);
             }
-            const auto body = model_body(route.model);
+            const auto body = model_body(listed(*view_, {route.model}).front());
             co_return co_await respond(200, "application/json", body);
         }
         case Route::To::healthz:

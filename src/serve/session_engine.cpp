@@ -86,12 +86,14 @@ std::optional<ApiError> Session::admit(Call& call) {
     if (!call.place) {
         return usage_not_recorded();
     }
-    call.record = {.request_id = request_id_,
-                   .key = key_->id,
-                   .model = call.facts.model,
-                   .service = candidates->front().replica->service,
-                   .replica = {},
-                   .stream = call.facts.stream};
+    const auto* offered = view_->offered(call.facts.model);
+    call.record = {
+        .request_id = request_id_,
+        .key = key_->id,
+        .model = call.facts.model,
+        .service = offered != nullptr ? offered->service : candidates->front().replica->service,
+        .replica = {},
+        .stream = call.facts.stream};
     return std::nullopt;
 }
 

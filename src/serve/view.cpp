@@ -33,6 +33,10 @@ std::shared_ptr<const View> View::make(FleetMap map, const View* previous) {
                  .load = load});
         }
     }
+    for (const auto& model : view->map_.models) {
+        view->models_.try_emplace(model.name);
+        view->offered_.emplace(model.name, &model);
+    }
     for (const auto& key : view->map_.keys) {
         if (!key.revoked) {
             view->keys_.emplace(key.id, &key);
@@ -44,6 +48,11 @@ std::shared_ptr<const View> View::make(FleetMap map, const View* previous) {
 const std::vector<Candidate>* View::candidates(std::string_view model) const {
     const auto found = models_.find(model);
     return found == models_.end() ? nullptr : &found->second;
+}
+
+const OfferedModel* View::offered(std::string_view model) const {
+    const auto found = offered_.find(model);
+    return found == offered_.end() ? nullptr : found->second;
 }
 
 const tenancy::Key* View::key(std::string_view id) const {

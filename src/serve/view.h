@@ -44,8 +44,11 @@ class View {
     static std::shared_ptr<const View> make(FleetMap map, const View* previous);
 
     const FleetMap& map() const { return map_; }
-    // Every replica that has the model, ready or not; null: no such model.
+    // Every replica that has the model, ready or not; none if its service has none at the moment;
+    // null: no such model.
     const std::vector<Candidate>* candidates(std::string_view model) const;
+    // What the map says of it; null: no such model, or a replica is all that is known of it.
+    const OfferedModel* offered(std::string_view model) const;
     const tenancy::Key* key(std::string_view id) const;
     const ReplicaLoad* load(std::string_view replica) const;
     // What a key may use, sorted.
@@ -54,6 +57,7 @@ class View {
   private:
     FleetMap map_;
     ByName<std::vector<Candidate>> models_;
+    ByName<const OfferedModel*> offered_;
     ByName<const tenancy::Key*> keys_;
     ByName<std::shared_ptr<ReplicaLoad>> loads_;
 };

@@ -36,6 +36,20 @@ TEST(View, FindsEveryReplicaOfAModelWhateverItsState) {
     }
 }
 
+TEST(View, KnowsModelsOfAServiceWithoutAReplica) {
+    FleetMap map;
+    map.replicas = {ready("a")};
+    map.models = {{.name = "m", .service = "s"}, {.name = "asleep", .service = "t"}};
+    const auto view = View::make(std::move(map), nullptr);
+    ASSERT_NE(view->candidates("asleep"), nullptr);
+    EXPECT_THAT(*view->candidates("asleep"), IsEmpty());
+    EXPECT_EQ(view->offered("asleep")->service, "t");
+    EXPECT_THAT(ids(*view->candidates("m")), ElementsAre("a"));
+    EXPECT_THAT(view->models_for(key_for({})), ElementsAre("asleep", "m"));
+    EXPECT_EQ(view->offered("gone"), nullptr);
+    EXPECT_EQ(view->candidates("gone"), nullptr);
+}
+
 TEST(View, KnowsOneLoadForAllModelsOfAReplica) {
     const auto view = view_of({ready("a", 1, {"m", "n"})});
     EXPECT_EQ(view->candidates("m")->front().load, view->candidates("n")->front().load);

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <pthread.h>
 
+#include "core/text.h"
 #include "serve/limits.h"
 #include "serve/session.h"
 
@@ -70,7 +71,7 @@ Result<void> Worker::listen(const asio::ip::tcp::endpoint& at) {
         return core::fail(
             error == asio::error::address_in_use ? Fault::conflict : Fault::invalid,
             "cannot listen: " + error.message(),
-            {.where = at.address().to_string() + ":" + std::to_string(at.port()),
+            {.where = core::host_and_port(at.address().to_string(), at.port()),
              .hint = "choose another: sust up "
                      "--config gateway.listen=ADDRESS:PORT, sust-gateway --listen ADDRESS:PORT"});
     }

@@ -63,14 +63,13 @@ Named Artifacts::look_at(std::string name, const Descriptor& entry) const {
         return {.name = std::move(name),
                 .digest = entry.digest,
                 .kind = manifest->kind(),
-                .bytes = entry.size + manifest->content_bytes()};
+                .bytes = manifest->file_bytes()};
     }
     const auto said = entry.annotations.find(std::string(k_kind));
     const auto kind = parse_kind(said == entry.annotations.end() ? "" : said->second);
     return {.name = std::move(name),
             .digest = entry.digest,
             .kind = kind ? *kind : Kind::other,
-            .bytes = entry.size,
             .damage = manifest.error()};
 }
 

@@ -51,7 +51,7 @@ class Tree {
             return node;
         }
         node["kind"] = to_string(manifest->kind());
-        node["bytes"] = manifest->content_bytes();
+        node["bytes"] = manifest->file_bytes();
         TRY(add_statements(node, digest, depth));
         TRY(add_base(node, *manifest, depth));
         return node;

@@ -149,8 +149,8 @@ std::optional<Digest> Manifest::base() const {
     return digest ? std::optional(std::move(*digest)) : std::nullopt;
 }
 
-std::uint64_t Manifest::content_bytes() const {
-    std::uint64_t bytes = config.size;
+std::uint64_t Manifest::file_bytes() const {
+    std::uint64_t bytes = 0;
     for (const auto& layer : layers) {
         bytes += layer.size;
     }

@@ -47,8 +47,8 @@ struct Manifest {
     Kind kind() const;
     // The base that an adapter names.
     std::optional<Digest> base() const;
-    // Config and layers.
-    std::uint64_t content_bytes() const;
+    // Of its files, which are the layers.
+    std::uint64_t file_bytes() const;
     // The path in the artifact's directory of a layer (ModelPack's filepath annotation). From
     // another tool it may be anything: check_file_path.
     static std::string path_of(const Descriptor& layer);

@@ -37,7 +37,7 @@ struct Named {
     std::string name;
     Digest digest;  // of the manifest
     Kind kind;
-    std::uint64_t bytes = 0;              // manifest, config and layers
+    std::uint64_t bytes = 0;              // of its files; 0 if that is unknown
     std::optional<core::Error> damage{};  // set: the manifest cannot be read, and why
 };
 
@@ -49,6 +49,13 @@ struct Root {
     std::string owner;  // for people: "service demo"
     core::WallTime since{};
     std::vector<Digest> holds;  // all in the store, or set_root refuses
+};
+
+// Who would miss an artifact.
+struct User {
+    std::string kind;  // of a root, or "adapter"
+    std::string id;    // of a root, or the adapter's name
+    std::string text;  // for people
 };
 
 struct Garbage {
@@ -108,8 +115,8 @@ class Store {
     // Refused with conflict while a root holds it or an adapter of it, or an adapter of it has a
     // name; says who.
     Result<void> remove_name(std::string_view name);
-    // Who would miss the artifact, for people; what remove_name refuses for.
-    Result<std::vector<std::string>> users(const Digest& manifest) const;
+    // What remove_name refuses for.
+    Result<std::vector<User>> users(const Digest& manifest) const;
 
     // --- statements about artifacts (in-toto), as referrers of `subject`
     // Twice is once. The subject must be here, and be a subject of the statement.

@@ -114,7 +114,10 @@ Result<void> Store::remove_name(std::string_view name) {
     if (!found || subject_of_tag(name)) {
         return fail(Fault::not_found, fmt::format("no artifact '{}'", core::printable(name)));
     }
-    const auto in_use_by = TRY(users(found->digest));
+    std::vector<std::string> in_use_by;
+    for (const auto& user : TRY(users(found->digest))) {
+        in_use_by.push_back(user.text);
+    }
     if (!in_use_by.empty()) {
         return fail(
             Fault::conflict, fmt::format("'{}' is in use by {}", name, core::join(in_use_by, ", ")),
@@ -124,7 +127,7 @@ Result<void> Store::remove_name(std::string_view name) {
     return impl_->names.write(index, held);
 }
 
-Result<std::vector<std::string>> Store::users(const Digest& manifest) const {
+Result<std::vector<User>> Store::users(const Digest& manifest) const {
     return users_of(*this, manifest);
 }
 

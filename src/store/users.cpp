@@ -28,18 +28,22 @@ bool builds_on(const Store& store, Digest digest, const Digest& wanted) {
 
 }  // namespace
 
-Result<std::vector<std::string>> users_of(const Store& store, const Digest& digest) {
-    std::vector<std::string> users;
+Result<std::vector<User>> users_of(const Store& store, const Digest& digest) {
+    std::vector<User> users;
     for (const auto& root : TRY(store.roots())) {
         const auto holds = [&](const Digest& held) { return builds_on(store, held, digest); };
         if (std::any_of(root.holds.begin(), root.holds.end(), holds)) {
-            users.push_back(root.owner.empty() ? fmt::format("{} {}", root.kind, root.id)
-                                               : root.owner);
+            users.push_back({.kind = root.kind,
+                             .id = root.id,
+                             .text = root.owner.empty() ? fmt::format("{} {}", root.kind, root.id)
+                                                        : root.owner});
         }
     }
     for (const auto& named : TRY(store.list(Kind::adapter))) {
         if (named.digest != digest && builds_on(store, named.digest, digest)) {
-            users.push_back(fmt::format("adapter {}", named.name));
+            users.push_back({.kind = "adapter",
+                             .id = named.name,
+                             .text = fmt::format("adapter {}", named.name)});
         }
     }
     return users;

@@ -33,7 +33,8 @@ constexpr const char* k_optional_counts[] = {"num_key_value_heads", "head_dim"};
 
 class Check {
   public:
-    Check(const std::vector<ModelFile>& files, store::Kind kind) : files_(files), kind_(kind) {}
+    Check(const std::vector<ModelFile>& files, store::Kind kind)
+        : files_(files), kind_(kind), safetensors_(has(".safetensors")), gguf_(has(".gguf")) {}
 
     Result<void> run() {
         for (const auto& file : files_) {
@@ -44,6 +45,10 @@ class Check {
     }
 
   private:
+    bool has(std::string_view ending) const {
+        return std::ranges::any_of(
+            files_, [&](const ModelFile& file) { return file.path.ends_with(ending); });
+    }
     void blame(const std::string& path, const std::string& what) {
         problems_.push_back(core::printable(path) + ": " + what);
     }
@@ -55,10 +60,8 @@ class Check {
 
     void look_at(const ModelFile& file) {
         if (file.path.ends_with(".safetensors")) {
-            safetensors_ = true;
             blame_if(file.path, check_safetensors(file.place));
         } else if (file.path.ends_with(".gguf")) {
-            gguf_ = true;
             blame_if(file.path, check_gguf(file.place));
         } else if (file.path.ends_with(k_index_ending)) {
             look_at_index(file);
@@ -97,10 +100,11 @@ class Check {
     }
 
     // What trainers and converters read of a Llama is required; other networks have other words.
+    // Beside a GGUF, which says all of it, it is decoration.
     void look_at_config(const ModelFile& file) {
         has_config_ = true;
         const auto config = object_in(file);
-        if (!config) {
+        if (!config || !safetensors_) {
             return;
         }
         const auto type = config->find("model_type");
@@ -174,8 +178,8 @@ class Check {
 
     const std::vector<ModelFile>& files_;
     store::Kind kind_;
-    bool safetensors_ = false;
-    bool gguf_ = false;
+    bool safetensors_;
+    bool gguf_;
     bool has_config_ = false;
     std::vector<std::string> problems_;
 };

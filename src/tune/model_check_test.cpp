@@ -92,6 +92,44 @@ TEST_F(ModelCheck, ALlamaNeedsItsCounts) {
     EXPECT_THAT(said(), HasSubstr("'hidden_size' is to be a positive integer"));
 }
 
+TEST_F(ModelCheck, TakesAdaptersAndGgufAlone) {
+    put("model.gguf", std::string("GGUF\3\0\0\0", 8) + std::string(16, '\0'));
+    EXPECT_EQ(said(), "fine");
+    EXPECT_EQ(said(Kind::adapter), "fine");
+    put("config.json", "{}");
+    EXPECT_EQ(said(), "fine") << "a GGUF says all of it";
+    put("a.safetensors", tensor_file(one_tensor(4), "abcd"));
+    EXPECT_THAT(said(), HasSubstr("config.json: 'model_type' is missing"));
+    EXPECT_THAT(said(Kind::adapter), HasSubstr("no adapter_config.json"));
+    put("adapter_config.json", R"({"r": 4})");
+    EXPECT_EQ(said(Kind::adapter), "fine");
+}
+
+TEST_F(ModelCheck, RefusesAConfigurationThatALoaderWouldStumbleOver) {
+    put("model.safetensors", tensor_file(one_tensor(4), "abcd"));
+    const std::pair<std::string, const char*> rows[] = {
+        {"[]", "not an object"},
+        {R"({"model_type": 1})", "'model_type' is missing"},
+        {R"({"model_type": "any", "hidden_size": "8"})", "'hidden_size' is to be"},
+        {R"({"model_type": "any", "head_dim": -1})", "'head_dim' is to be"},
+        {std::string(200'000, '['), "not JSON"},
+    };
+    for (const auto& [text, reason] : rows) {
+        files.resize(1);
+        put("config.json", text);
+        EXPECT_THAT(said(), HasSubstr(reason));
+    }
+}
+
+TEST_F(ModelCheck, KeepsTheMessageShort) {
+    put_config();
+    for (int i = 0; i < 500; ++i) {
+        put("shard-" + std::to_string(i) + ".safetensors", "x");
+    }
+    EXPECT_THAT(said(), HasSubstr("and 492 more"));
+    EXPECT_LT(said().size(), 2000U);
+}
+
 TEST(Weights, HeadersThatContradictThemselvesAreRefused) {
     const auto reason = [](const std::string& text) {
         const auto header = read_safetensors_header(text);

@@ -54,7 +54,7 @@ json stages_json(const Run& run) {
 
 // What people call the state: the phases at work are one word.
 std::string_view state_word(Phase phase) {
-    if (is_final(phase) || phase == Phase::stopping) {
+    if (is_final(phase) || phase == Phase::stopping || phase == Phase::removing) {
         return to_string(phase);
     }
     return "running";

@@ -98,8 +98,13 @@ Result<void> Runs::Impl::end_job(Run& run, const cluster::JobStatus& job) {
     if (job.state == cluster::State::succeeded) {
         return step(run, Event::done);
     }
-    return step(run, job.state == cluster::State::lost ? Event::lost : Event::failed,
-                job_error(run, run.stage, job, last_words(run)));
+    // What a job of which nothing is known printed last says nothing about its end.
+    const bool ended_by_itself =
+        job.state != cluster::State::lost && job.state != cluster::State::cancelled;
+    const auto event = job.state == cluster::State::lost        ? Event::lost
+                       : job.state == cluster::State::cancelled ? Event::stopped
+                                                                : Event::failed;
+    return step(run, event, job_error(run, run.stage, job, ended_by_itself ? last_words(run) : ""));
 }
 
 Result<void> Runs::Impl::store_result(Run& run) {
@@ -162,22 +167,19 @@ Result<void> Runs::Impl::settle(const Run& run) {
     return {};
 }
 
-Result<void> Runs::Impl::forget(const Run& run) {
-    for (const auto& [stage, record] : run.stages) {
-        const auto job = TRY(needs.scheduler.describe({run.token(stage)}));
-        if (job && !cluster::is_final(job->state)) {
-            TRY(needs.scheduler.cancel(job->token));
-            return core::fail(core::Fault::unavailable,
-                              "its last job has not ended yet; it was told to",
-                              {.where = run.id, .hint = "try again in a minute"});
-        }
-        if (job) {
-            TRY(needs.scheduler.forget(job->token));
+// The run's line goes last: until then every step can be done again.
+Result<void> Runs::Impl::erase(const Run& run) {
+    for (const auto stage : k_stages) {
+        const cluster::Token token{run.token(stage)};
+        if (TRY(needs.scheduler.describe(token))) {
+            TRY(needs.scheduler.forget(token));
         }
     }
     TRY(needs.store.remove_root("run", run.id));
     TRY(core::remove_tree(WorkFolder(needs.places, run).path));
-    return table.remove(run.id);
+    TRY(table.remove(run.id));
+    needs.log.info("run removed", {{"run", run.id}});
+    return {};
 }
 
 std::string Runs::Impl::last_words(const Run& run) const {

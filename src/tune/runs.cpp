@@ -98,6 +98,30 @@ void mark(Run& run, Event event, Phase next, core::WallTime now) {
     }
 }
 
+// For who asked for what the state does not allow.
+std::string state_sentence(const Run& run) {
+    if (is_final(run.phase)) {
+        return fmt::format("the run {} has ended: {}", run.id, to_string(run.phase));
+    }
+    if (run.phase == Phase::stopping || run.phase == Phase::removing) {
+        return fmt::format("the run {} is {}", run.id,
+                           run.phase == Phase::stopping ? "being cancelled" : "being removed");
+    }
+    return fmt::format("the run {} is at work, in stage {}", run.id, to_string(run.stage));
+}
+
+std::string instead_of_resume(const Run& run) {
+    if (run.phase == Phase::refused) {
+        return "start a new run with other parameters";
+    }
+    if (run.phase == Phase::stopping) {
+        return "resume it when it has ended";
+    }
+    return is_final(run.phase) || run.phase == Phase::removing
+               ? "only a failed, cancelled or lost run can be resumed"
+               : "sust tune logs " + run.id + " --follow shows how far it is";
+}
+
 FindEnvironment default_environments(const core::Places& places, const store::Store& store) {
     return [places, &store](std::string_view name) -> Result<std::optional<store::Digest>> {
         return TRY(env::resolve(name, places, store)).image;
@@ -150,6 +174,8 @@ Result<void> Runs::Impl::advance(Run& run) {
             return stop_job(run);
         case Action::settle:
             return {};
+        case Action::remove:
+            return erase(run);
     }
     return {};
 }
@@ -161,6 +187,22 @@ Result<Run> Runs::Impl::require(std::string_view id) {
                     {.hint = "sust tune ls shows all runs"});
     }
     return std::move(*run);
+}
+
+Result<void> Runs::Impl::require_idle(const Run& run) {
+    if (at_work.contains(run.id)) {
+        return fail(Fault::unavailable, "the run is still being put away",
+                    {.where = run.id, .hint = "try again in a minute"});
+    }
+    for (const auto stage : k_stages) {
+        const auto job = TRY(needs.scheduler.describe({run.token(stage)}));
+        if (job && !cluster::is_final(job->state)) {
+            TRY(needs.scheduler.cancel(job->token));
+            return fail(Fault::unavailable, "the last attempt has not ended yet; it was told to",
+                        {.where = run.id, .hint = "try again in a minute"});
+        }
+    }
+    return {};
 }
 
 // The limits that hold for every new run, then its first line in the database.
@@ -287,8 +329,9 @@ Result<Run> Runs::cancel(std::string_view id) {
         return run;
     }
     if (find_transition(run.phase, Event::cancel) == nullptr) {
-        return fail(Fault::conflict, fmt::format("the run {} is {}", run.id, to_string(run.phase)),
-                    {.hint = "only a run at work can be cancelled"});
+        return fail(Fault::conflict, state_sentence(run),
+                    {.hint = is_final(run.phase) ? "sust tune rm " + run.id + " removes it"
+                                                 : "it is over in a moment"});
     }
     TRY(impl_->step(
         run, Event::cancel,
@@ -300,23 +343,11 @@ Result<Run> Runs::cancel(std::string_view id) {
 
 Result<Run> Runs::resume(std::string_view id) {
     Run run = TRY(impl_->require(id));
-    if (!is_final(run.phase)) {
-        return fail(Fault::conflict,
-                    fmt::format("the run {} is at work ({})", run.id, to_string(run.stage)),
-                    {.hint = "sust tune logs " + run.id + " -f"});
-    }
     if (find_transition(run.phase, Event::resume) == nullptr) {
-        return fail(Fault::conflict, fmt::format("the run {} is {}", run.id, to_string(run.phase)),
-                    {.hint = run.phase == Phase::refused
-                                 ? "start a new run with other parameters"
-                                 : "only a failed, cancelled or lost run can be resumed"});
+        return fail(Fault::conflict, state_sentence(run), {.hint = instead_of_resume(run)});
     }
+    TRY(impl_->require_idle(run));
     const auto job = TRY(impl_->needs.scheduler.describe({run.token(run.stage)}));
-    if (job && !cluster::is_final(job->state)) {
-        TRY(impl_->needs.scheduler.cancel(job->token));
-        return fail(Fault::unavailable, "the last attempt has not ended yet; it was told to",
-                    {.where = run.id, .hint = "try again in a minute"});
-    }
     ++run.epoch;
     run.stages[run.stage].job_epoch = job ? job->epoch + 1 : 1;
     TRY(impl_->step(run, Event::resume));
@@ -324,14 +355,20 @@ Result<Run> Runs::resume(std::string_view id) {
 }
 
 Result<Run> Runs::remove(std::string_view id) {
-    const Run run = TRY(impl_->require(id));
-    if (!is_final(run.phase)) {
-        return fail(Fault::conflict, fmt::format("the run {} is at work", run.id),
-                    {.hint = "end it first: sust tune cancel " + run.id});
+    Run run = TRY(impl_->require(id));
+    if (run.phase == Phase::removing) {
+        TRY(impl_->erase(run));
+        return run;
     }
-    TRY(impl_->forget(run));
-    impl_->needs.log.info("run removed", {{"run", run.id}});
-    return run;
+    if (find_transition(run.phase, Event::remove) == nullptr) {
+        return fail(Fault::conflict, state_sentence(run),
+                    {.hint = run.phase == Phase::stopping ? "wait until it has ended"
+                                                          : "sust tune cancel " + run.id});
+    }
+    TRY(impl_->require_idle(run));
+    const Run before = run;
+    TRY(impl_->step(run, Event::remove, run.error));
+    return before;
 }
 
 void Runs::tick() {

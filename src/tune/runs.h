@@ -87,9 +87,8 @@ class Runs {
     core::Result<Run> cancel(std::string_view id);
     // Goes on with a failed, cancelled or lost run from its last checkpoint.
     core::Result<Run> resume(std::string_view id);
-
-    // Forgets an ended run: its jobs, its folder, what it held in the store. What it registered
-    // stays. conflict while it is at work.
+    // Lets go of what an ended run holds, its folder and its jobs, then of the run itself; what it
+    // registered stays. conflict while it is at work. Answers the run as it was.
     core::Result<Run> remove(std::string_view id);
 
     // Looks after every run at work; the control loop calls it on a timer (about 1 s).

@@ -26,6 +26,8 @@ struct Runs::Impl {
     // Does, or goes on with, what the phase calls for. Safe to call at any time.
     core::Result<void> advance(Run& run);
     core::Result<Run> require(std::string_view id);
+    // unavailable while a job of the run is at work or the pool works for it.
+    core::Result<void> require_idle(const Run& run);
     core::Result<Run> admit(core::Result<Run> made);
 
     // --- actions
@@ -37,8 +39,7 @@ struct Runs::Impl {
     core::Result<void> set_name(Run& run);
     core::Result<void> stop_job(Run& run);
     core::Result<void> settle(const Run& run);
-    // Everything of an ended run; its row last, so that a repetition goes on.
-    core::Result<void> forget(const Run& run);
+    core::Result<void> erase(const Run& run);
 
     // `work` on the pool; `done` on the loop with the run as it is then, unless the run has left
     // the phase or the attempt meanwhile.

@@ -245,9 +245,12 @@ TEST_F(RunMachine, UnknownIsNotFailedAndLostCanBeResumed) {
     here.cluster.job(id + "-train").status.state = State::unknown;
     here.runs().tick();
     EXPECT_EQ(here.show(id).phase, Phase::train);
+    here.cluster.job(id + "-train").status.reason = "its wrapper is gone";
     here.cluster.job(id + "-train").status.state = State::lost;
     here.runs().tick();
     EXPECT_EQ(here.show(id).phase, Phase::lost);
+    EXPECT_EQ(here.show(id).error->message, "the job is lost: its wrapper is gone")
+        << "what it printed last says nothing about that";
     ASSERT_TRUE(here.runs().resume(id));
     EXPECT_EQ(here.drive(id).phase, Phase::succeeded);
 }
@@ -364,13 +367,15 @@ TEST_F(RunMachine, TheJobSaysWhatTheProtocolPromises) {
 TEST_F(RunMachine, ARemovedRunLetsGoOfItsInputsAndLeavesWhatItRegistered) {
     const auto id = started();
     drive_to(id, Stage::train);
-    const auto folder = work(id).path;
     EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::conflict);
     here.cluster.end(id + "-train", State::failed, 1);
     here.runs().tick();
     EXPECT_FALSE(here.store.remove_name("tickets"));
+    const auto folder = work(id).path;
+    ASSERT_TRUE(core::path_exists(folder));
     ASSERT_TRUE(here.runs().remove(id));
     EXPECT_FALSE(core::path_exists(folder));
+    EXPECT_TRUE(here.cluster.jobs.empty());
     EXPECT_EQ(here.runs().show(id).error().fault, core::Fault::not_found);
     EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::not_found);
     EXPECT_TRUE(here.store.roots()->empty());
@@ -379,6 +384,76 @@ TEST_F(RunMachine, ARemovedRunLetsGoOfItsInputsAndLeavesWhatItRegistered) {
     ASSERT_TRUE(here.runs().remove(good.id));
     EXPECT_EQ(here.store.resolve("triage")->value(), *good.result);
     EXPECT_TRUE(here.store.remove_name("tickets"));
+}
+
+TEST_F(RunMachine, ARefusedRunLetsGoOfItsCandidate) {
+    here.tuned_perplexity = 812;
+    const auto run = here.drive(started());
+    ASSERT_EQ(run.phase, Phase::refused);
+    EXPECT_THAT(here.roots()[0].holds, Contains(*run.result));
+    ASSERT_TRUE(here.runs().remove(run.id));
+    EXPECT_TRUE(here.roots().empty());
+}
+
+TEST_F(RunMachine, AKillWhileARunIsRemovedIsFollowedByItsRemoval) {
+    bool reached_end = false;
+    for (int at = 0; !reached_end; ++at) {
+        ASSERT_LT(at, 100);
+        test::Installation other;
+        const auto id = other.runs().start(other.request())->id;
+        other.runs().tick();
+        other.cluster.end(id + "-train", State::failed, 1);
+        other.runs().tick();
+        const auto folder = WorkFolder(other.places, other.show(id)).path;
+        other.fuse.arm(at);
+        try {
+            EXPECT_TRUE(other.runs().remove(id)) << at;
+            reached_end = other.fuse.armed();
+        } catch (const test::Killed&) {
+            other.close();
+            other.open();
+            other.runs().tick();
+            if (other.runs().show(id)) {
+                // Nothing was written yet, or it could not be resumed with half of it gone.
+                EXPECT_EQ(other.show(id).phase, Phase::failed) << at;
+                EXPECT_TRUE(core::path_exists(folder)) << at;
+                EXPECT_EQ(other.roots().size(), 1U) << at;
+                EXPECT_TRUE(other.runs().remove(id)) << at;
+            }
+        }
+        other.fuse.disarm();
+        EXPECT_FALSE(other.runs().show(id)) << at;
+        EXPECT_FALSE(core::path_exists(folder)) << at;
+        EXPECT_TRUE(other.roots().empty()) << at;
+        EXPECT_TRUE(other.cluster.jobs.empty()) << at;
+    }
+}
+
+TEST_F(RunMachine, WhatTheStateDoesNotAllowSaysTheStateAndTheNextStep) {
+    const auto id = started();
+    EXPECT_EQ(here.runs().resume(id).error().message,
+              "the run " + id + " is at work, in stage train");
+    EXPECT_THAT(here.runs().resume(id).error().hint, HasSubstr("sust tune logs " + id));
+    EXPECT_EQ(here.runs().remove(id).error().hint, "sust tune cancel " + id);
+    ASSERT_TRUE(here.runs().cancel(id));
+    EXPECT_THAT(here.runs().resume(id).error().message, HasSubstr("is being cancelled"));
+    EXPECT_THAT(here.runs().remove(id).error().hint, HasSubstr("wait"));
+    here.cluster.end(id + "-train", State::cancelled, 143);
+    here.runs().tick();
+    EXPECT_EQ(here.runs().cancel(id).error().message, "the run " + id + " has ended: cancelled");
+}
+
+TEST_F(RunMachine, AJobThatWasEndedWithAllOfSustLeavesARunToResume) {
+    const auto id = started();
+    here.cluster.end(id + "-train", State::cancelled, 143);
+    here.runs().tick();
+    const auto run = here.show(id);
+    EXPECT_EQ(run.phase, Phase::cancelled);
+    EXPECT_EQ(run.stages.at(Stage::train).state, StageState::cancelled);
+    EXPECT_EQ(run.error->message, "Sust was stopped (sust down) while the run was at work");
+    EXPECT_THAT(run.error->hint, HasSubstr("sust tune resume " + id));
+    ASSERT_TRUE(here.runs().resume(id));
+    EXPECT_EQ(here.drive(id).phase, Phase::succeeded);
 }
 
 TEST_F(RunMachine, ListIsPagedFromTheNewest) {

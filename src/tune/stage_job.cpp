@@ -185,7 +185,8 @@ core::Error job_error(const Run& run, Stage stage, const cluster::JobStatus& sta
         error.message = "the job is lost: " + status.reason;
     } else if (status.state == cluster::State::cancelled) {
         error.fault = Fault::conflict;
-        error.message = "the job was cancelled outside of the run";
+        error.message = "Sust was stopped (sust down) while the run was at work";
+        error.hint = fmt::format("sust tune resume {} goes on from the last checkpoint", run.id);
     } else if (code > 128) {
         error.message = fmt::format("the program was killed by signal {}", code - 128);
     } else if (code >= 0) {

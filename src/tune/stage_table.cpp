@@ -16,16 +16,20 @@ constexpr Transition k_transitions[] = {
     {P::prepare, E::done, P::train},         {P::prepare, E::failed, P::failed},
     {P::prepare, E::cancel, P::cancelled},   {P::train, E::done, P::convert},
     {P::train, E::failed, P::failed},        {P::train, E::lost, P::lost},
-    {P::train, E::cancel, P::stopping},      {P::convert, E::done, P::evaluate},
-    {P::convert, E::failed, P::failed},      {P::convert, E::lost, P::lost},
-    {P::convert, E::cancel, P::stopping},    {P::evaluate, E::done, P::register_},
+    {P::train, E::cancel, P::stopping},      {P::train, E::stopped, P::cancelled},
+    {P::convert, E::done, P::evaluate},      {P::convert, E::failed, P::failed},
+    {P::convert, E::lost, P::lost},          {P::convert, E::cancel, P::stopping},
+    {P::convert, E::stopped, P::cancelled},  {P::evaluate, E::done, P::register_},
     {P::evaluate, E::failed, P::failed},     {P::evaluate, E::lost, P::lost},
-    {P::evaluate, E::cancel, P::stopping},   {P::register_, E::done, P::publish},
-    {P::register_, E::refused, P::refused},  {P::register_, E::failed, P::failed},
-    {P::register_, E::cancel, P::cancelled}, {P::publish, E::done, P::succeeded},
-    {P::publish, E::failed, P::failed},      {P::stopping, E::stopped, P::cancelled},
-    {P::failed, E::resume, std::nullopt},    {P::lost, E::resume, std::nullopt},
-    {P::cancelled, E::resume, std::nullopt},
+    {P::evaluate, E::cancel, P::stopping},   {P::evaluate, E::stopped, P::cancelled},
+    {P::register_, E::done, P::publish},     {P::register_, E::refused, P::refused},
+    {P::register_, E::failed, P::failed},    {P::register_, E::cancel, P::cancelled},
+    {P::publish, E::done, P::succeeded},     {P::publish, E::failed, P::failed},
+    {P::stopping, E::stopped, P::cancelled}, {P::failed, E::resume, std::nullopt},
+    {P::lost, E::resume, std::nullopt},      {P::cancelled, E::resume, std::nullopt},
+    {P::succeeded, E::remove, P::removing},  {P::refused, E::remove, P::removing},
+    {P::failed, E::remove, P::removing},     {P::lost, E::remove, P::removing},
+    {P::cancelled, E::remove, P::removing},
 };
 
 struct PhaseRow {
@@ -47,6 +51,7 @@ constexpr std::array k_phases = {
     PhaseRow{P::failed, "failed", Action::settle},
     PhaseRow{P::cancelled, "cancelled", Action::settle},
     PhaseRow{P::lost, "lost", Action::settle},
+    PhaseRow{P::removing, "removing", Action::remove},
 };
 
 const PhaseRow& row(Phase phase) {
@@ -89,6 +94,8 @@ std::string_view to_string(Event event) {
             return "stopped";
         case Event::resume:
             return "resume";
+        case Event::remove:
+            return "remove";
     }
     return "unknown";
 }
@@ -107,6 +114,8 @@ std::string_view to_string(Action action) {
             return "stop the job";
         case Action::settle:
             return "drop what is not needed any more";
+        case Action::remove:
+            return "forget jobs, root and folder, then the run";
     }
     return "unknown";
 }

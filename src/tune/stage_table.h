@@ -10,8 +10,8 @@
 
 namespace sust::tune {
 
-// The first six are stages at work (register has two steps); stopping waits for a job to end;
-// the others are final.
+// The first six are stages at work (register has two steps); stopping waits for a job to end,
+// removing takes away what a run has; the others are final.
 enum class Phase {
     prepare,
     train,
@@ -25,6 +25,7 @@ enum class Phase {
     failed,
     cancelled,
     lost,
+    removing,
 };
 std::string_view to_string(Phase phase);
 std::optional<Phase> parse_phase(std::string_view text);
@@ -36,13 +37,14 @@ enum class Event {
     lost,     // the back end cannot say what became of the job
     refused,  // the promotion rule said no
     cancel,   // a user asks to stop
-    stopped,  // the job that was asked to stop has ended
+    stopped,  // the job was told to end, by the run or with all of Sust, and has
     resume,   // a user asks to go on
+    remove,   // a user needs nothing of the run any more
 };
 std::string_view to_string(Event event);
 
 // What a phase does on entry; every one may be done again after a restart with the same outcome.
-enum class Action { prepare, run_job, store_result, set_name, stop_job, settle };
+enum class Action { prepare, run_job, store_result, set_name, stop_job, settle, remove };
 std::string_view to_string(Action action);
 
 struct Transition {

@@ -74,6 +74,14 @@ core::Result<std::optional<cluster::JobStatus>> FakeCluster::describe(const clus
                                : std::optional(found->second.status);
 }
 
+core::Result<void> FakeCluster::forget(const cluster::Token& token) {
+    fuse_->burn();
+    EXPECT_TRUE(cluster::is_final(jobs.at(token.value).status.state));
+    jobs.erase(token.value);
+    fuse_->burn();
+    return {};
+}
+
 core::Result<std::vector<cluster::JobStatus>> FakeCluster::list() {
     return std::vector<cluster::JobStatus>();
 }

@@ -70,7 +70,7 @@ class FakeCluster final : public cluster::Scheduler {
     void poll() override {}
     core::Result<cluster::LogChunk> logs(const cluster::Token&, cluster::Stream,
                                          std::uint64_t offset, std::size_t) override;
-    core::Result<void> forget(const cluster::Token&) override { return {}; }
+    core::Result<void> forget(const cluster::Token& token) override;
     core::Path job_directory(const cluster::Token&) const override { return {}; }
     core::Result<std::vector<cluster::Node>> nodes() override;
     core::Result<void> hold(std::string_view, std::string_view) override { return {}; }

@@ -159,7 +159,7 @@ def test_what_was_answered_is_there_after_a_kill(daemon):
 def test_a_kill_while_a_dataset_is_made_leaves_all_of_it_or_nothing(daemon, moment):
     lines = b"".join(b'{"messages":[{"role":"user","content":"%d"},{"role":"assistant","content":"a"}]}\n' % n
                      for n in range(20_000))
-    file = {"path": "train.jsonl", "digest": digest(lines), "size": len(lines)}
+    file = {"path": "train.jsonl", "digest": digest(lines), "bytes": len(lines)}
     assert daemon.ask("PUT", f"/api/v1/blobs/{file['digest']}", lines)[0] == 201
     creation = Connection(daemon.socket)
     creation.request("POST", "/api/v1/datasets", json.dumps({"name": "d", "files": [file]}))

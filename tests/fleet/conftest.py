@@ -46,7 +46,7 @@ class Api:
             data = path.read_bytes()
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             self.ask("PUT", f"/api/v1/blobs/{digest}", data)
-            files.append({"path": str(path.relative_to(folder)), "digest": digest, "size": len(data)})
+            files.append({"path": str(path.relative_to(folder)), "digest": digest, "bytes": len(data)})
         said = {"name": name, "files": files}
         return self.ask("POST", "/api/v1/models", said | ({"base": base} if base else {}))
 

@@ -78,11 +78,24 @@ def test_a_removed_service_leaves_no_process_socket_job_or_root(service):
     assert service.ask("tiny", TEXTS[0])[0] == 404
 
 
+def test_a_service_of_no_replica_is_unavailable_and_not_unknown(service):
+    service.apply(replicas=1)
+    assert service.ask("tiny", TEXTS[0])[0] == 200
+    service.sust.run("serve", "scale", "demo", "0")
+    wait_for("no replica", lambda: service.show()["state"] == "idle", 60)
+    status, said = service.ask("tiny", TEXTS[0])
+    assert status == 503 and "no_replica" in said
+    assert service.ask("gone", TEXTS[0])[0] == 404
+    service.sust.run("serve", "scale", "demo", "1")
+    service.ready(1)
+    assert service.ask("tiny", TEXTS[0])[0] == 200
+
+
 def test_a_model_that_a_service_uses_is_not_removed(service):
     service.adapter("one", 1)
     service.apply(adapters=["one"])
     refused = service.sust.run("--yes", "model", "rm", "one", check=False)
-    assert refused.returncode == 5 and "demo" in refused.stderr
+    assert refused.returncode == 5 and "sust serve rm demo" in refused.stderr
 
 
 def test_a_service_without_a_gguf_says_how_to_make_one(service, repository):

@@ -38,9 +38,9 @@ class Stage:
     def replica(self, name="r1", **facts):
         return parts.replica(name, self.root / f"{name}.sock", **facts)
 
-    def start(self, replicas=None, version=1, prompt_counter=None, **limits):
-        self.gateway.keep_map(parts.fleet(version, replicas or [self.replica(name) for name in self.engines],
-                                          self.keys, prompt_counter, **limits))
+    def start(self, replicas=None, version=1, prompt_counter=None, models=None, **limits):
+        replicas = [self.replica(name) for name in self.engines] if replicas is None else replicas
+        self.gateway.keep_map(parts.fleet(version, replicas, self.keys, prompt_counter, models, **limits))
         return self.gateway.start()
 
     def close(self):

@@ -40,11 +40,14 @@ def replica(name, path, models=("m",), state="ready", slots=4, service="svc"):
             "models": [{"name": n, "engine_name": e, "select": s} for n, e, s in full]}
 
 
-def fleet(version, replicas, keys, prompt_counter=None, **limits):
+def fleet(version, replicas, keys, prompt_counter=None, models=None, **limits):
+    """`models` are names of a service that has perhaps no replica; None: a map of before they were in it."""
     engine = {"private_fields": ["lora", "id_slot"]}
     if prompt_counter:
         engine["prompt_counter"] = prompt_counter
+    offered = [{"name": name, "service": "svc", "created": "2026-01-02T03:04:05.678Z"} for name in models or ()]
     return {"format": 1, "version": version, "replicas": replicas, "engines": {"fake": engine},
+            **({} if models is None else {"models": offered}),
             "keys": [key.record for key in keys],
             "limits": {"max_body_bytes": 1 << 20, "max_queue": 8, "queue_seconds": 5, **limits}}
 

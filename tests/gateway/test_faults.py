@@ -98,6 +98,32 @@ def test_no_ready_replica_is_503_with_a_time_to_try_again(stage):
     assert stage.engines["r1"].requests == []
 
 
+def test_a_model_whose_service_has_no_replica_is_503_and_not_unknown(stage):
+    bound = parts.Key(models=["awake"])
+    stage.keys.append(bound)
+    gateway = stage.start([], models=["asleep", "awake"])
+    answer = gateway.chat(stage.key, "asleep")
+    assert answer.status == 503 and int(answer.headers["retry-after"]) > 0 and answer.error["code"] == "no_replica"
+    assert gateway.chat(stage.key, "asleep", stream=True).status == 503
+    assert gateway.chat(stage.key, "gone").status == 404
+    assert gateway.chat(bound, "asleep").status == 404
+    line = gateway.wait_ledger(2)[0]
+    assert (line["model"], line["service"], line["status"]) == ("asleep", "svc", 503)
+
+
+def test_a_service_that_is_scaled_to_zero_and_back_is_never_unknown(stage):
+    sustd = stage.sustd()
+    stage.engine()
+    gateway = stage.start(models=["m"])
+    assert gateway.chat(stage.key).status == 200
+    sustd.publish(parts.fleet(2, [], stage.keys, models=["m"]))
+    sustd.wait_acknowledged(2)
+    assert gateway.chat(stage.key).error["code"] == "no_replica"
+    sustd.publish(parts.fleet(3, [stage.replica()], stage.keys, models=["m"]))
+    sustd.wait_acknowledged(3)
+    assert gateway.chat(stage.key).status == 200
+
+
 @pytest.mark.parametrize("how", ["close", "garbage", "half event", "end without boundary", "bad chunk"])
 def test_after_the_first_byte_the_stream_ends_with_an_error_and_no_done(stage, how):
     def script(connection):

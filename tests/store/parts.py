@@ -101,7 +101,7 @@ class Daemon:
     def upload(self, path, data):
         answer = self.put(data)
         assert answer.status == 201, answer.body
-        return {"path": path, "digest": answer.json["digest"], "size": len(data)}
+        return {"path": path, "digest": answer.json["digest"], "bytes": len(data)}
 
     def import_model(self, name, files, **more):
         """`files` is {path: bytes}."""

@@ -40,8 +40,8 @@ def test_garbage_is_listed_by_size_and_then_gone(daemon, sust):
     assert young["blobs"] == [] and young["young_bytes"] > 5000, "what is young may still get a name"
     assert "too young" in sust.run("gc", "--dry-run").stdout
     garbage = daemon.collect(dry_run=True)["blobs"]
-    assert [blob["size"] for blob in garbage] == sorted((blob["size"] for blob in garbage), reverse=True)
-    assert garbage[0]["size"] == 5000
+    assert [blob["bytes"] for blob in garbage] == sorted((blob["bytes"] for blob in garbage), reverse=True)
+    assert garbage[0]["bytes"] == 5000
     assert garbage[0]["media_type"] == "application/vnd.cncf.model.weight.v1.raw"
     before = daemon.blobs()
     shown = sust.run("gc", "--grace", "0s", "--dry-run").stdout
@@ -118,7 +118,7 @@ def test_a_file_path_that_leaves_the_artifact_is_refused(daemon, path):
 
 
 def test_a_model_whose_bytes_are_not_here_is_refused(daemon):
-    absent = {"path": "model.gguf", "digest": parts.digest_of(b"absent"), "size": 6}
+    absent = {"path": "model.gguf", "digest": parts.digest_of(b"absent"), "bytes": 6}
     answer = daemon.call("POST", "/api/v1/models", {"name": "tiny", "files": [absent]})
     assert answer.status == 404
     assert answer.error["hint"]

@@ -27,6 +27,16 @@ def filled(daemon, sust, model, tmp_path):
 NAMES = ["tiny", "team/triage", "tickets"]
 
 
+def test_what_is_added_is_named_by_the_digest_that_is_shown(filled, sust, tmp_path):
+    more = tmp_path / "more.jsonl"
+    more.write_text(CHAT * 2)
+    said = sust.run("data", "add", more, "--name", "more").stdout
+    assert sust.json("data", "show", "more")["digest"] in said
+    shown, lineage = sust.json("model", "show", "tiny"), sust.json("model", "lineage", "tiny")
+    listed = next(model for model in sust.json("model", "ls") if model["name"] == "tiny")
+    assert shown["bytes"] == lineage["bytes"] == listed["bytes"] == sum(file["bytes"] for file in shown["files"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_skopeo_reads_every_artifact_as_it_is(filled, name):
     raw = parts.skopeo("inspect", "--raw", f"oci:{filled.folder}:{name}")
@@ -94,7 +104,7 @@ def test_statements_of_another_tool_are_lineage(judged, daemon, sust):
     assert "evaluated on known: base 0.0 %, tuned 98.0 %" in shown
     assert "perplexity: base 25.50, tuned not measured" in shown
     garbage, = daemon.collect()["blobs"]
-    assert garbage["size"] < 400, "the list before the second statement"
+    assert garbage["bytes"] < 400, "the list before the second statement"
 
 
 def test_skopeo_copies_an_artifact_with_its_lineage(judged, sust, make_sust):

@@ -33,7 +33,7 @@ def hex_of(data):
 def test_an_upload_is_there_when_it_is_answered(daemon):
     answer = daemon.put(MEGABYTE)
     assert answer.status == 201
-    assert answer.json == {"digest": parts.digest_of(MEGABYTE), "size": len(MEGABYTE)}
+    assert answer.json == {"digest": parts.digest_of(MEGABYTE), "bytes": len(MEGABYTE)}
     assert daemon.call("GET", f"/api/v1/blobs/{parts.digest_of(MEGABYTE)}").body == MEGABYTE
     assert daemon.put(b"").status == 201
 

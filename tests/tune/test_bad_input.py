@@ -81,6 +81,7 @@ def model_folder(folder):
     (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
     (lambda folder: (folder / "more").symlink_to(folder / "data"), "more: a link to a directory"),
     (lambda folder: (folder / "gone").symlink_to("nowhere"), "gone: a link to what is not there"),
+    (lambda folder: (folder / "loop").symlink_to("loop"), "loop: a link to what is not there"),
 ])
 def test_a_wrong_or_truncated_model_is_named_before_anything_is_uploaded(sust, tmp_path, damage, said):
     folder = model_folder(tmp_path / "model")

@@ -135,11 +135,26 @@ def test_a_killed_attempt_ends_the_run_and_resume_finishes_it(tuning, victim):
     ended = tuning.end(run)
     assert ended["state"] in ("failed", "lost"), ended["reason"]
     assert f"sust tune resume {run}" in ended["advice"]
+    if victim == "wrapper":
+        assert "its wrapper" in ended["reason"] and "step" not in ended["reason"], "not what it printed last"
     assert wait_for("no trainer is left", lambda: trainer(root) is None)
     tuning.sust.run("tune", "resume", run)
     ended = tuning.end(run)
     assert ended["state"] == "succeeded", ended["reason"]
     assert {stage["name"]: stage["attempts"] for stage in ended["stages"]}["train"] == 2
+
+
+def test_sust_down_ends_a_run_that_can_be_resumed_and_says_so(tuning):
+    run = tuning.start("--name", "triage", **LONG)
+    tuning.step(run, 4)
+    tuning.sust.run("down")
+    tuning.sust.up()
+    ended = tuning.end(run)
+    assert ended["state"] == "cancelled" and "sust down" in ended["reason"]
+    assert f"sust tune resume {run}" in ended["advice"]
+    tuning.sust.run("tune", "resume", run)
+    ended = tuning.end(run)
+    assert ended["state"] == "succeeded", ended["reason"]
 
 
 def test_a_killed_controller_finds_its_run_again(tuning):

@@ -39,13 +39,16 @@ Api::Api(const Context& context)
     : context_(&context), client_(context.clock, address_of(context)) {}
 
 Result<core::http::Response> Api::checked(Result<core::http::Response> response) const {
+    const auto socket = context_->places.api_socket().string();
     if (!response && response.error().fault == Fault::unavailable) {
-        const std::string up = context_->root.empty()
-                                   ? "sust up"
-                                   : fmt::format("sust --root {} up", context_->root.string());
+        return core::fail(Fault::unavailable, "sustd does not answer on its socket",
+                          {.where = socket, .hint = "start it with: " + context_->command("up")});
+    }
+    if (!response && response.error().fault == Fault::denied) {
         return core::fail(
-            Fault::unavailable, "sustd does not answer on its socket",
-            {.where = context_->places.api_socket().string(), .hint = "start it with: " + up});
+            Fault::denied, "sustd belongs to another user",
+            {.where = socket,
+             .hint = "ask as that user, or start one of your own: sust --root DIR up"});
     }
     if (response && response->status >= 400) {
         return tl::unexpected<core::Error>(core::http::error_of(*response));
@@ -113,7 +116,7 @@ Result<nlohmann::json> Api::upload(const core::Path& file, std::string_view path
     }
     const core::http::Request head{.method = "PUT", .target = "/api/v1/blobs/" + digest};
     TRY(checked(client_.upload(head, file, k_upload_within)));
-    return nlohmann::json{{"path", path_in_artifact}, {"digest", digest}, {"size", size}};
+    return nlohmann::json{{"path", path_in_artifact}, {"digest", digest}, {"bytes", size}};
 }
 
 Result<void> Api::follow(std::string_view target,

@@ -25,7 +25,7 @@ class Api {
     Result<nlohmann::json> put(std::string_view target, const nlohmann::json& body);
     Result<nlohmann::json> remove(std::string_view target);
     // Hashes the file, then streams it to PUT /api/v1/blobs/DIGEST; answers
-    // {"path","digest","size"}.
+    // {"path","digest","bytes"}.
     Result<nlohmann::json> upload(const core::Path& file, std::string_view path_in_artifact);
     // Server-sent events until the stream ends or the callback says false.
     Result<void> follow(std::string_view target,

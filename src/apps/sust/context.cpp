@@ -1,10 +1,14 @@
 #include "apps/sust/context.h"
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include "core/text.h"
 
 namespace sust::cli {
 namespace {
@@ -27,6 +31,45 @@ constexpr std::array k_specs{
 
 std::span<const SettingSpec> setting_specs() {
     return k_specs;
+}
+
+std::string Context::command(std::string_view words) const {
+    return root.empty() ? fmt::format("sust {}", words)
+                        : fmt::format("sust --root {} {}", root.string(), words);
+}
+
+Result<void> take_root(Context& context, const core::Path& root) {
+    const auto variable = context.environment.find("SUST_ROOT");
+    const bool from_environment = root.empty() && variable != context.environment.end();
+    context.root = from_environment ? core::Path(variable->second) : root;
+    context.root_source = from_environment ? "SUST_ROOT" : "--root";
+    if (!context.root.empty()) {
+        context.root = std::filesystem::absolute(context.root).lexically_normal();
+    }
+    const auto executable = std::filesystem::read_symlink("/proc/self/exe");
+    context.places =
+        TRY(core::find_places(context.environment, executable, ::getuid(), context.root));
+    return {};
+}
+
+Result<void> take_global(Context& context, const Global& global) {
+    context.json = global.json;
+    context.yes = global.yes;
+    context.quiet = global.quiet;
+    context.overrides = TRY(parse_pairs("--config", global.config));
+    std::vector<std::string> known;
+    for (const auto& spec : setting_specs()) {
+        known.emplace_back(spec.key);
+    }
+    for (const auto& [key, value] : context.overrides) {
+        if (std::find(known.begin(), known.end(), key) == known.end()) {
+            const auto near = core::nearest(key, known);
+            return core::fail(
+                Fault::invalid, "--config " + core::printable(key) + " is not a setting",
+                {.hint = near ? "did you mean " + *near + "=VALUE?" : "sust config show"});
+        }
+    }
+    return take_root(context, global.root);
 }
 
 Result<core::Settings> Context::settings() const {

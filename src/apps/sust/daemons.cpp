@@ -1,5 +1,6 @@
 #include "apps/sust/daemons.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <thread>
 
@@ -7,7 +8,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cluster/local.h"
@@ -55,8 +55,46 @@ std::optional<std::string> endpoint(const Context& context) {
     if (!json.is_object() || json.value("pid", 0) != gateway->pid) {
         return std::nullopt;
     }
-    return fmt::format("http://{}:{}/v1", json.value("address", "127.0.0.1"),
-                       json.value("port", 0));
+    const auto at =
+        core::host_and_port(text_in(json, "address"), json.value("port", std::uint16_t{0}));
+    return fmt::format("http://{}/v1", at);
+}
+
+// In starting order.
+constexpr std::pair<std::string_view, std::string_view> k_daemons[] = {{"sustd", "sustd"},
+                                                                       {"gateway", "sust-gateway"}};
+
+// The settings that a daemon is told on its command line; no name: both are.
+struct DaemonSetting {
+    std::string_view daemon;
+    std::string_view option;
+    std::string_view key;
+};
+constexpr DaemonSetting k_daemon_settings[] = {{"", "--log-size", "log.file_size"},
+                                               {"", "--log-files", "log.files"},
+                                               {"", "--log-level", "log.level"},
+                                               {"gateway", "--listen", "gateway.listen"},
+                                               {"gateway", "--threads", "gateway.threads"}};
+
+// As a daemon takes it: sizes in bytes.
+std::string value_of(const core::Settings& settings, std::string_view key) {
+    const auto spec = std::find_if(setting_specs().begin(), setting_specs().end(),
+                                   [&](const auto& one) { return one.key == key; });
+    return spec->kind == core::SettingKind::size ? std::to_string(settings.size(key))
+                                                 : settings.text(key);
+}
+
+std::optional<std::string> value_after(const std::vector<std::string>& argv,
+                                       std::string_view option) {
+    const auto found = std::find(argv.begin(), argv.end(), option);
+    return found == argv.end() || found + 1 == argv.end() ? std::nullopt
+                                                          : std::optional(*(found + 1));
+}
+
+std::vector<std::string> command_line_of(pid_t pid) {
+    constexpr std::size_t k_max = 64 << 10;
+    const auto text = core::read_file(fmt::format("/proc/{}/cmdline", pid), k_max);
+    return text ? core::split(*text, '\0') : std::vector<std::string>();
 }
 
 std::vector<std::string> argv_of(const Context& context, std::string_view program) {
@@ -87,7 +125,7 @@ Result<void> still_starting(const Context& context, const std::string& program, 
     const auto fault =
         words.find("in use") != std::string::npos ? Fault::conflict : Fault::unavailable;
     return core::fail(fault, fmt::format("{} does not start: {}", program, words),
-                      {.hint = "sust down, mend it, sust up"});
+                      {.hint = "mend that, then: " + context.command("up")});
 }
 
 }  // namespace
@@ -96,30 +134,47 @@ core::Path log_file(const Context& context, const std::string& program) {
     return context.places.state / "logs" / (program + ".log");
 }
 
-bool rotated_away(const core::Fd& fd, const core::Path& file) {
-    struct stat opened {};
-    struct stat named {};
-    return ::fstat(fd.get(), &opened) == 0 && ::stat(file.c_str(), &named) == 0 &&
-           opened.st_ino != named.st_ino;
-}
-
 Result<SupervisorPlan> plan_daemons(const Context& context) {
     const auto settings = TRY(context.settings());
     TRY(make_places(context));
-    const auto with_log = [&](std::vector<std::string> argv, const std::string& name) {
-        argv.insert(argv.end(), {"--log-file", log_file(context, name).string(), "--log-size",
-                                 std::to_string(settings.size("log.file_size")), "--log-files",
-                                 std::to_string(settings.integer("log.files")), "--log-level",
-                                 settings.text("log.level")});
-        return argv;
-    };
-    auto gateway = with_log(argv_of(context, "sust-gateway"), "gateway");
-    gateway.insert(gateway.end(), {"--listen", settings.text("gateway.listen"), "--threads",
-                                   std::to_string(settings.integer("gateway.threads"))});
-    return SupervisorPlan{.programs = {{"sustd", with_log(argv_of(context, "sustd"), "sustd"),
-                                        stderr_file(context, "sustd")},
-                                       {"gateway", gateway, stderr_file(context, "gateway")}},
-                          .run = context.places.run};
+    SupervisorPlan plan{.run = context.places.run};
+    for (const auto& [name, program] : k_daemons) {
+        auto argv = argv_of(context, program);
+        argv.insert(argv.end(), {"--log-file", log_file(context, std::string(name)).string()});
+        for (const auto& setting : k_daemon_settings) {
+            if (setting.daemon.empty() || setting.daemon == name) {
+                argv.insert(argv.end(),
+                            {std::string(setting.option), value_of(settings, setting.key)});
+            }
+        }
+        plan.programs.push_back(
+            {std::string(name), std::move(argv), stderr_file(context, std::string(name))});
+    }
+    return plan;
+}
+
+Result<std::vector<std::string>> settings_without_effect(const Context& context,
+                                                         const SupervisorPlan& plan) {
+    std::vector<std::string> found;
+    const auto settings = TRY(context.settings());
+    for (const auto& said : settings.all()) {
+        const auto daemon = std::find_if(std::begin(k_daemon_settings), std::end(k_daemon_settings),
+                                         [&](const auto& one) { return one.key == said.key; });
+        if (said.source == "default" || daemon == std::end(k_daemon_settings)) {
+            continue;
+        }
+        const bool other = std::any_of(
+            plan.programs.begin(), plan.programs.end(), [&](const ServiceProgram& program) {
+                const auto id = running(context.places.run, program.name);
+                const auto now = value_after(
+                    id ? command_line_of(id->pid) : std::vector<std::string>(), daemon->option);
+                return now && *now != value_after(program.argv, daemon->option);
+            });
+        if (other) {
+            found.push_back(said.key);
+        }
+    }
+    return found;
 }
 
 Result<void> start_in_background(const Context& context, const SupervisorPlan& plan) {
@@ -177,9 +232,10 @@ Result<nlohmann::json> await_ready(const Context& context, const SupervisorPlan&
         TRY(still_starting(context, "sustd", sustd_misses));
         TRY(still_starting(context, "gateway", gateway_misses));
     }
-    return core::fail(Fault::timeout, "sustd and the gateway were not ready in time",
-                      {.where = (context.places.state / "logs").string(),
-                       .hint = "sust logs sustd; sust logs gateway"});
+    return core::fail(
+        Fault::timeout, "sustd and the gateway were not ready in time",
+        {.where = (context.places.state / "logs").string(),
+         .hint = context.command("logs sustd") + "; " + context.command("logs gateway")});
 }
 
 nlohmann::json daemon_status(const Context& context) {

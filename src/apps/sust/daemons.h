@@ -3,6 +3,7 @@
 // sustd and sust-gateway as `sust up` and `sust down` see them.
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -14,7 +15,9 @@ namespace sust::cli {
 
 Result<SupervisorPlan> plan_daemons(const Context& context);
 core::Path log_file(const Context& context, const std::string& program);
-bool rotated_away(const core::Fd& fd, const core::Path& file);
+// The keys of settings that someone set and that the running daemons were started without.
+Result<std::vector<std::string>> settings_without_effect(const Context& context,
+                                                         const SupervisorPlan& plan);
 
 // Forks the supervisor off this terminal.
 Result<void> start_in_background(const Context& context, const SupervisorPlan& plan);

@@ -49,14 +49,14 @@ Result<std::string> require_good_data(const Context& context, const core::Path& 
     if (report.good()) {
         return std::string(tune::to_string(*report.format));
     }
-    if (!context.json) {
+    if (context.json) {
+        print_json(report);
+    } else {
         print_problems(report, file);
-        return core::fail(Fault::invalid,
-                          fmt::format("{} errors, nothing was added", report.problem_count),
-                          {.where = file.string(), .hint = "mend the lines above"});
     }
-    TRY(tune::require_good(report, file.string()));
-    return std::string();
+    return core::fail(Fault::invalid,
+                      fmt::format("{} errors, nothing was added", report.problem_count),
+                      {.where = file.string(), .hint = "mend the lines that are named"});
 }
 
 }  // namespace sust::cli

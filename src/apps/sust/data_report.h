@@ -10,7 +10,7 @@ namespace sust::cli {
 
 // Prints the report; the exit status of `sust data check`.
 Result<int> report_data(const Context& context, const core::Path& file);
-// The format ("chat", "completions"), or an error that lists every problem by line.
+// The format ("chat", "completions"); what is wrong with the data is printed before the error.
 Result<std::string> require_good_data(const Context& context, const core::Path& file);
 
 }  // namespace sust::cli

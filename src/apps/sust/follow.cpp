@@ -5,14 +5,16 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <signal.h>
+#include <unistd.h>
 
 #include "apps/sust/print.h"
-#include "core/text.h"
 
 namespace sust::cli {
 namespace {
 
 constexpr auto k_look_again = std::chrono::milliseconds(300);
+constexpr auto k_away = std::chrono::seconds(60);  // that a sustd may take to come back
 
 std::string progress_line(const nlohmann::json& run) {
     std::string line = fmt::format("{} {}", run.value("stage", "-"), run.value("state", "-"));
@@ -33,78 +35,131 @@ std::string progress_line(const nlohmann::json& run) {
     return line;
 }
 
-void print_evaluation(const nlohmann::json& run) {
-    const auto evaluation = run.value("evaluation", nlohmann::json::object());
-    if (!evaluation.is_object()) {
+// Ctrl-C ends the watching and not the run, which is to be said. What the handler needs is made
+// before: it may only write.
+std::string g_goodbye;
+
+void say_goodbye(int signal) {
+    (void)!::write(STDERR_FILENO, g_goodbye.data(), g_goodbye.size());
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+}
+
+class Goodbye {
+  public:
+    explicit Goodbye(std::string text) {
+        g_goodbye = std::move(text);
+        ::signal(SIGINT, say_goodbye);
+    }
+    ~Goodbye() { ::signal(SIGINT, SIG_DFL); }
+    Goodbye(const Goodbye&) = delete;
+    Goodbye& operator=(const Goodbye&) = delete;
+};
+
+bool is_final(const nlohmann::json& run) {
+    return run.value("final", false);
+}
+
+// "progress" carries only that, every other event the whole run.
+void take(const core::http::Event& event, nlohmann::json& run) {
+    auto told = nlohmann::json::parse(event.data, nullptr, false);
+    if (!told.is_object()) {
         return;
     }
-    for (const auto& data : evaluation.value("datasets", nlohmann::json::array())) {
-        std::cout << fmt::format("  {:<20} base {:>8}  tuned {:>8}  ({} questions)\n",
-                                 text_in(data, "name"), percent_in(data, "base_accuracy"),
-                                 percent_in(data, "tuned_accuracy"), data.value("n", 0));
+    if (event.event == "progress") {
+        run["progress"] = std::move(told);
+    } else {
+        run = std::move(told);
     }
-    const auto perplexity = evaluation.value("perplexity", nlohmann::json());
-    if (perplexity.is_object()) {
-        std::cout << fmt::format("  {:<20} base {:>8}  tuned {:>8}\n", "held-out perplexity",
-                                 number_in(perplexity, "base"), number_in(perplexity, "tuned"));
+}
+
+// The run once it has ended. A stream that breaks is taken up again, since a sustd that was killed
+// comes back; one that stays away is an error.
+Result<nlohmann::json> await_end(const Context& context, Api& api, const std::string& id) {
+    const Goodbye goodbye(fmt::format("\n{} goes on; look at it: {}; end it: {}\n", id,
+                                      context.command("tune show " + id),
+                                      context.command("tune cancel " + id)));
+    Progress progress(context);
+    auto run = TRY(api.get(api_path("runs", id)));
+    core::Deadline away(context.clock, k_away);
+    while (!is_final(run)) {
+        const auto heard =
+            api.follow(api_path("runs", id, "/events"), [&](const core::http::Event& event) {
+                take(event, run);
+                progress.show(progress_line(run));
+                return !is_final(run);
+            });
+        if (is_final(run)) {
+            break;
+        }
+        // Also where it cannot be followed (too many do): then it is asked for now and then.
+        std::this_thread::sleep_for(k_look_again);
+        auto shown = api.get(api_path("runs", id));
+        if (shown) {
+            run = std::move(*shown);
+            away = core::Deadline(context.clock, k_away);
+        } else if (shown.error().fault != Fault::unavailable || away.passed()) {
+            return shown;
+        }
     }
+    progress.finish();
+    return run;
 }
 
 }  // namespace
 
-Result<int> follow_run(const Context& context, Api& api, const std::string& id) {
-    Progress progress(context);
-    nlohmann::json run;
-    while (true) {
-        run = TRY(api.get(api_path("runs", id)));
-        if (run.value("final", false)) {
-            break;
-        }
-        progress.show(progress_line(run));
-        std::this_thread::sleep_for(k_look_again);
+std::vector<std::string> evaluation_lines(const nlohmann::json& evaluation) {
+    std::vector<std::string> lines;
+    if (!evaluation.is_object()) {
+        return lines;
     }
-    progress.finish();
-    const auto state = run.value("state", std::string());
+    for (const auto& data : evaluation.value("datasets", nlohmann::json::array())) {
+        lines.push_back(fmt::format("{:<20} base {:>8}  tuned {:>8}  ({} questions)",
+                                    text_in(data, "name"), percent_in(data, "base_accuracy"),
+                                    percent_in(data, "tuned_accuracy"), data.value("n", 0)));
+    }
+    const auto perplexity = evaluation.value("perplexity", nlohmann::json());
+    if (perplexity.is_object()) {
+        lines.push_back(fmt::format("{:<20} base {:>8}  tuned {:>8}", "held-out perplexity",
+                                    number_in(perplexity, "base"), number_in(perplexity, "tuned")));
+    }
+    return lines;
+}
+
+Result<int> follow_run(const Context& context, Api& api, const std::string& id) {
+    const auto run = TRY(await_end(context, api, id));
+    const auto state = text_in(run, "state");
     if (context.json) {
-        std::cout << run.dump(2) << '\n';
+        print_json(run);
     } else {
-        std::cout << fmt::format(
-            "{} {}{}\n", id, state,
-            state == "succeeded" ? ": " + run.value("name", std::string()) : "");
-        print_evaluation(run);
+        const auto name = state == "succeeded" ? text_in(run, "name") : std::string();
+        std::cout << fmt::format("{} {}{}{}\n", id, state, name.empty() ? "" : ": ", name);
+        for (const auto& line : evaluation_lines(run.value("evaluation", nlohmann::json()))) {
+            std::cout << "  " << line << '\n';
+        }
     }
     if (state == "succeeded") {
         return 0;
     }
-    const auto text = [&](const char* key) {
-        return run.contains(key) && run[key].is_string() ? run[key].get<std::string>()
-                                                         : std::string();
-    };
     const auto fault = state == "refused"     ? Fault::conflict
                        : state == "cancelled" ? Fault::unavailable
                                               : Fault::internal;
-    const std::string advice = text("advice");
-    return core::fail(fault, fmt::format("{} {}: {}", id, state, text("reason")),
-                      {.hint = advice.empty() ? fmt::format("sust tune logs {}", id) : advice});
+    const std::string advice = text_in(run, "advice");
+    return core::fail(fault, fmt::format("{} {}: {}", id, state, text_in(run, "reason")),
+                      {.hint = advice.empty() ? context.command("tune logs " + id) : advice});
 }
 
-Result<int> print_run_logs(const Context&, Api& api, const std::string& id,
-                           const std::string& stage, bool follow) {
-    const std::string query =
-        stage.empty() ? "?stream=both" : "?stream=both&stage=" + core::percent_encode(stage);
-    TRY(print_log(api, api_path("runs", id, "/logs") + query, follow));
-    return 0;
-}
-
-Result<void> print_log(Api& api, const std::string& target, bool follow) {
+Result<void> print_log(const Context& context, Api& api, const std::string& target, Follow follow) {
+    LogText out(context, follow);
     std::uint64_t offset = 0;
     while (true) {
         const auto chunk = TRY(api.get(fmt::format("{}&offset={}", target, offset)));
-        std::cout << chunk.value("text", std::string()) << std::flush;
+        const bool wanted = out.add(text_in(chunk, "text"));
         const auto next = chunk.value("next_offset", offset);
         const bool moved = next != offset;
         offset = next;
-        if (chunk.value("complete", false) || (!moved && !follow) || !std::cout) {
+        if (chunk.value("complete", false) || (!moved && follow == Follow::no) || !wanted) {
+            out.finish();
             return {};
         }
         if (!moved) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/sust/help.h"
 #include "apps/sust/verb.h"
 
 namespace sust::cli {
@@ -22,14 +23,17 @@ std::string escaped(std::string_view text) {
     return out.starts_with('.') || out.starts_with('\'') ? "\\&" + out : out;
 }
 
+std::string entry_of(const Option& option) {
+    return fmt::format(".TP\n.B {}\n{}\n", escaped(shown(option)), escaped(option.help));
+}
+
 std::string section_of(const Verb& verb) {
     std::string text = fmt::format(".SS sust {}\n{}.\n", escaped(verb.path), escaped(verb.summary));
     for (const auto& positional : verb.positionals) {
         text += fmt::format(".TP\n.I {}\n{}\n", escaped(positional.name), escaped(positional.help));
     }
     for (const auto& option : verb.options) {
-        text += fmt::format(".TP\n.B {} {}\n{}\n", escaped(option.name), escaped(option.value),
-                            escaped(option.help));
+        text += entry_of(option);
     }
     if (!verb.examples.empty()) {
         text += ".PP\nExamples:\n.nf\n";
@@ -55,6 +59,10 @@ std::string manual_page(std::string_view version) {
         if (verb.shown == Verb::Shown::yes) {
             page += section_of(verb);
         }
+    }
+    page += ".SH OPTIONS\nThese may be said with every command.\n";
+    for (const auto& option : global_options()) {
+        page += entry_of(option);
     }
     page +=
         ".SH EXIT STATUS\n0 ok, 2 invalid, 3 denied, 4 not found, 5 conflict, 6 unavailable, 7 "

@@ -5,65 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include "apps/sust/help.h"
 #include "core/text.h"
 
 namespace sust::cli {
 namespace {
-
-constexpr std::string_view k_intro =
-    "sust: the life of a foundation model on one machine or a supercomputer\n\n"
-    "usage: sust [--root DIR] [--json] NOUN VERB [NAME] [OPTIONS]\n";
-
-constexpr std::string_view k_globals =
-    "  --root DIR          put everything under one directory (tests, demos)\n"
-    "  --json              print one JSON object or array\n"
-    "  --config KEY=VALUE  override a setting (sust config show)\n"
-    "  --yes               do not ask before something is destroyed\n"
-    "  --quiet             no progress on standard error\n"
-    "  -h, --help          this page, or that of a verb\n"
-    "  --version           the version\n";
-
-std::string usage_of(const Verb& verb) {
-    std::string line = "usage: sust " + std::string(verb.path);
-    for (const auto& option : verb.options) {
-        const std::string shown = option.value.empty()
-                                      ? std::string(option.name)
-                                      : fmt::format("{} {}", option.name, option.value);
-        line += option.count == Count::one ? " " + shown : fmt::format(" [{}]", shown);
-        line += option.count == Count::any ? "..." : "";
-    }
-    for (const auto& positional : verb.positionals) {
-        const bool rest = positional.count == Count::rest;
-        const bool needed = positional.count == Count::one || rest;
-        line += rest ? " -- " : " ";
-        line += needed ? std::string(positional.name) : fmt::format("[{}]", positional.name);
-        line += rest || positional.count == Count::any ? "..." : "";
-    }
-    return line + "\n";
-}
-
-std::string help_of_verb(const Verb& verb) {
-    std::string page = fmt::format("sust {}: {}\n\n{}", verb.path, verb.summary, usage_of(verb));
-    for (const auto& positional : verb.positionals) {
-        page += fmt::format("\n  {:<20} {}", positional.name, positional.help);
-    }
-    for (const auto& option : verb.options) {
-        const std::string left = option.value.empty()
-                                     ? std::string(option.name)
-                                     : fmt::format("{} {}", option.name, option.value);
-        page += fmt::format("\n  {:<20} {}{}", left, option.help,
-                            option.count == Count::any ? " (repeatable)" : "");
-    }
-    page += fmt::format("\n\nalways:\n{}", k_globals);
-    if (!verb.examples.empty()) {
-        page += "\nexamples:\n";
-        for (const auto& example : verb.examples) {
-            page += fmt::format("  {}\n", example);
-        }
-    }
-    return page;
-}
 
 // Hands one value list to CLI11 and remembers under which name it is to be kept.
 struct Bound {
@@ -72,16 +20,20 @@ struct Bound {
     CLI::Option* option = nullptr;
 };
 
+void bind_option(CLI::App& app, const Option& option, std::vector<Bound>& bound) {
+    auto& b = bound.emplace_back(Bound{.name = std::string(option.name)});
+    if (option.value.empty()) {
+        b.option = app.add_flag(option.brief.empty() ? b.name
+                                                     : fmt::format("{},{}", option.brief, b.name));
+    } else {
+        b.option = app.add_option(b.name, *b.values)->allow_extra_args(false);
+    }
+    b.option->required(option.count == Count::one);
+}
+
 void bind_verb(CLI::App& app, const Verb& verb, std::vector<Bound>& bound) {
     for (const auto& option : verb.options) {
-        auto& b = bound.emplace_back(Bound{.name = std::string(option.name)});
-        if (option.value.empty()) {
-            b.option = app.add_flag(
-                option.brief.empty() ? b.name : fmt::format("{},{}", option.brief, b.name));
-        } else {
-            b.option = app.add_option(b.name, *b.values)->allow_extra_args(false);
-        }
-        b.option->required(option.count == Count::one);
+        bind_option(app, option, bound);
     }
     for (const auto& positional : verb.positionals) {
         if (positional.count == Count::rest) {
@@ -114,98 +66,122 @@ Result<void> take_rest(const Verb& verb, std::vector<std::string>& words, Argume
     return {};
 }
 
-void bind_global(CLI::App& app, Global& global, std::string& root) {
-    app.add_option("--root", root);
-    app.add_option("--config", global.config)->allow_extra_args(false);
-    app.add_flag("--json", global.json);
-    app.add_flag("--yes", global.yes);
-    app.add_flag("--quiet", global.quiet);
-}
-
-bool is_global_with_value(std::string_view word) {
-    return word == "--root" || word == "--config";
-}
-
-// The words of a verb's path and where they stand; global options may come before them.
-struct Found {
-    const Verb* verb = nullptr;
-    std::string noun;
-    std::vector<std::string> rest;  // the words without the path
-};
-
-Found find_verb(const std::vector<std::string>& words) {
-    std::vector<std::size_t> names;
-    for (std::size_t i = 0; i < words.size() && names.size() < 2 && words[i] != "--"; ++i) {
-        if (is_global_with_value(words[i])) {
-            ++i;
-        } else if (!words[i].starts_with("-")) {
-            names.push_back(i);
+const Option* global_named(std::string_view word) {
+    for (const auto& option : global_options()) {
+        if (word == option.name || (!option.brief.empty() && word == option.brief)) {
+            return &option;
         }
     }
-    Found found;
-    found.noun = names.empty() ? "" : words[names[0]];
-    for (const std::size_t length : {std::size_t{2}, std::size_t{1}}) {
-        if (names.size() < length || found.verb != nullptr) {
-            continue;
-        }
-        const std::string path = length == 2 ? words[names[0]] + " " + words[names[1]] : found.noun;
-        for (const auto& verb : verbs()) {
-            if (verb.path == path) {
-                found.verb = &verb;
-                for (std::size_t i = 0; i < words.size(); ++i) {
-                    if (i != names[0] && (length == 1 || i != names[1])) {
-                        found.rest.push_back(words[i]);
-                    }
-                }
-            }
-        }
-    }
-    return found;
+    return nullptr;
 }
 
-bool asks_for_help(const std::vector<std::string>& words) {
-    for (const auto& word : words) {
-        if (word == "--") {
-            return false;
-        }
-        if (word == "-h" || word == "--help") {
-            return true;
-        }
-    }
-    return false;
+const Verb* verb_named(std::string_view path) {
+    const auto found = std::find_if(verbs().begin(), verbs().end(),
+                                    [&](const Verb& verb) { return verb.path == path; });
+    return found == verbs().end() ? nullptr : &*found;
 }
 
-tl::unexpected<core::Error> no_such_verb(const std::vector<std::string>& words,
-                                         const std::string& noun) {
+// What follows `noun` in the table; for "" the nouns themselves. In its order, without the hidden.
+std::vector<std::string> known_after(const std::string& noun) {
     std::vector<std::string> known;
-    std::string said = noun;
-    const bool noun_known = std::any_of(verbs().begin(), verbs().end(), [&](const Verb& verb) {
-        return core::split(verb.path, ' ').front() == noun;
-    });
     for (const auto& verb : verbs()) {
         const auto parts = core::split(verb.path, ' ');
-        if (!noun_known) {
-            known.push_back(parts.front());
-        } else if (parts.front() == noun && parts.size() > 1) {
-            known.push_back(parts[1]);
+        const std::string word = noun.empty()                           ? parts[0]
+                                 : parts[0] == noun && parts.size() > 1 ? parts[1]
+                                                                        : "";
+        if (verb.shown == Verb::Shown::yes && !word.empty() &&
+            std::find(known.begin(), known.end(), word) == known.end()) {
+            known.push_back(word);
         }
     }
-    std::sort(known.begin(), known.end());
-    known.erase(std::unique(known.begin(), known.end()), known.end());
-    if (noun_known) {
-        const auto at = std::find(words.begin(), words.end(), noun);
-        const auto next =
-            std::find_if(at + 1, words.end(), [](const auto& w) { return !w.starts_with("-"); });
-        said = next == words.end() ? "" : *next;
+    return known;
+}
+
+tl::unexpected<core::Error> no_such_verb(const Call& call) {
+    const auto& noun = call.names.front();
+    const auto below = known_after(noun);
+    if (!below.empty() && call.names.size() == 1) {
+        return core::fail(Fault::invalid, fmt::format("sust {} needs a verb", noun),
+                          {.hint = "one of: " + core::join(below, ", ")});
     }
+    const auto known = below.empty() ? known_after("") : below;
+    const auto& said = below.empty() ? noun : call.names.back();
     const auto near = core::nearest(said, known);
-    const std::string what =
-        noun_known ? fmt::format("sust {} has no verb '{}'", noun, core::printable(said, 40))
-                   : fmt::format("no command '{}'", core::printable(said, 40));
-    return core::fail(Fault::invalid,
-                      said.empty() ? fmt::format("sust {} needs a verb", noun) : what,
-                      {.hint = near ? fmt::format("did you mean '{}'?", *near)
-                                    : "one of: " + core::join(known, ", ")});
+    return core::fail(
+        Fault::invalid,
+        below.empty() ? fmt::format("no command '{}'", core::printable(said, 40))
+                      : fmt::format("sust {} has no verb '{}'", noun, core::printable(said, 40)),
+        {.hint = near ? fmt::format("did you mean '{}'?", *near)
+                      : "one of: " + core::join(known, ", ")});
+}
+
+// What is wrong with a value of the table that is to be a file or a folder of this machine.
+Result<void> check_place(Completes completes, const std::string& value) {
+    const bool folder = completes == Completes::folders;
+    if (!folder && completes != Completes::files) {
+        return {};
+    }
+    std::error_code error;
+    const auto kind = std::filesystem::status(value, error).type();
+    if (kind == std::filesystem::file_type::not_found) {
+        return core::fail(
+            Fault::not_found, folder ? "there is no such directory" : "there is no such file",
+            {.where = value,
+             .hint = "a relative path starts at " + std::filesystem::current_path(error).string()});
+    }
+    if (!error && (kind == std::filesystem::file_type::directory) != folder) {
+        return core::fail(
+            Fault::invalid, folder ? "this is not a directory" : "this is a directory, not a file",
+            {.where = value, .hint = folder ? "name the directory" : "name a file in it"});
+    }
+    if (error || ::access(value.c_str(), R_OK) != 0) {
+        return core::fail(Fault::denied, "this may not be read by who asks",
+                          {.where = value, .hint = "ls -ld " + value + " shows who may"});
+    }
+    return {};
+}
+
+Result<void> check_places(const Verb& verb, const Arguments& arguments) {
+    for (const auto& option : verb.options) {
+        for (const auto& value : arguments.all(option.name)) {
+            TRY(check_place(option.completes, value));
+        }
+    }
+    for (const auto& positional : verb.positionals) {
+        for (const auto& value : arguments.all(positional.name)) {
+            TRY(check_place(positional.completes, value));
+        }
+    }
+    return {};
+}
+
+Result<void> check_counts(std::span<const Option> options, const Arguments& arguments) {
+    for (const auto& option : options) {
+        const auto& said = arguments.all(option.name);
+        if (option.count != Count::any && !option.value.empty() && said.size() > 1) {
+            return core::fail(Fault::invalid, fmt::format("{} was given twice: {} and {}",
+                                                          option.name, said[0], said[1]));
+        }
+    }
+    return {};
+}
+
+Global global_of(const Arguments& said) {
+    return {.root = said.get("--root").value_or(""),
+            .config = said.all("--config"),
+            .json = said.has("--json"),
+            .yes = said.has("--yes"),
+            .quiet = said.has("--quiet")};
+}
+
+Arguments values_of(const std::vector<Bound>& bound) {
+    Arguments said;
+    for (const auto& b : bound) {
+        if (b.option->count() > 0) {
+            said.values[b.name] = *b.values;
+        }
+    }
+    return said;
 }
 
 Result<Parsed> parse_verb(const Verb& verb, std::vector<std::string> rest) {
@@ -213,9 +189,11 @@ Result<Parsed> parse_verb(const Verb& verb, std::vector<std::string> rest) {
     TRY(take_rest(verb, rest, parsed.arguments));
     CLI::App app;
     app.set_help_flag();
-    std::string root;
+    std::vector<Bound> globals;
     std::vector<Bound> bound;
-    bind_global(app, parsed.global, root);
+    for (const auto& option : global_options()) {
+        bind_option(app, option, globals);
+    }
     bind_verb(app, verb, bound);
     try {
         std::reverse(rest.begin(), rest.end());  // CLI11 takes the words from the back
@@ -224,55 +202,69 @@ Result<Parsed> parse_verb(const Verb& verb, std::vector<std::string> rest) {
         return core::fail(Fault::invalid, error.what(),
                           {.hint = fmt::format("sust {} --help", verb.path)});
     }
-    for (const auto& b : bound) {
-        if (b.option->count() > 0) {
-            parsed.arguments.values[b.name] = *b.values;
-        }
-    }
-    for (const auto& option : verb.options) {
-        if (option.count == Count::optional && !option.value.empty() &&
-            parsed.arguments.all(option.name).size() > 1) {
-            return core::fail(Fault::invalid, fmt::format("{} was given twice", option.name));
-        }
-    }
-    parsed.global.root = root;
+    const auto said = values_of(globals);
+    TRY(check_counts(global_options(), said));
+    parsed.global = global_of(said);
+    parsed.arguments.values.merge(values_of(bound).values);
+    TRY(check_counts(verb.options, parsed.arguments));
+    TRY(check_places(verb, parsed.arguments));
     return parsed;
 }
 
 }  // namespace
 
-std::string help_of(std::string_view path) {
-    std::string page;
-    for (const auto& verb : verbs()) {
-        if (verb.path == path) {
-            return help_of_verb(verb);
-        }
-        const bool under =
-            path.empty() || std::string_view(verb.path).starts_with(std::string(path) + " ");
-        if (under && verb.shown == Verb::Shown::yes) {
-            page += fmt::format("  {:<20} {}\n", verb.path, verb.summary);
+Call take_apart(const std::vector<std::string>& words) {
+    Call call;
+    std::vector<std::size_t> names;
+    for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+        const auto& word = words[i];
+        const auto* global = global_named(word);
+        call.json = call.json || word == "--json";
+        call.version = call.version || word == "--version";
+        if (global != nullptr && global->name == "--help" && call.help == Call::Help::none) {
+            call.help = word == global->name ? Call::Help::whole : Call::Help::brief;
+        } else if (global != nullptr && !global->value.empty() && i + 1 < words.size()) {
+            ++i;
+            call.root = global->name == "--root" ? core::Path(words[i]) : call.root;
+        } else if (word.starts_with("--root=")) {
+            call.root = word.substr(word.find('=') + 1);
+        } else if (!word.starts_with("-") && names.size() < 2) {
+            names.push_back(i);
+            call.names.push_back(word);
         }
     }
-    return fmt::format("{}\n{}\nalways:\n{}", k_intro, page, k_globals);
+    call.rest = words;
+    for (std::size_t length = names.size(); length > 0 && call.verb == nullptr; --length) {
+        call.verb = verb_named(core::join(std::span(call.names).first(length), " "));
+        if (call.verb != nullptr) {
+            call.names.resize(length);
+        }
+    }
+    for (std::size_t i = call.verb == nullptr ? 0 : call.names.size(); i > 0; --i) {
+        call.rest.erase(call.rest.begin() + static_cast<std::ptrdiff_t>(names[i - 1]));
+    }
+    return call;
 }
 
 Result<Parsed> parse_command_line(const std::vector<std::string>& words, std::string_view version) {
-    const Found found = find_verb(words);
-    if (asks_for_help(words) || (found.noun.empty() && words.empty())) {
-        return Parsed{.text = help_of(found.verb != nullptr ? found.verb->path
-                                                            : std::string_view(found.noun))};
-    }
-    if (found.verb == nullptr &&
-        std::find(words.begin(), words.end(), "--version") != words.end()) {
+    const Call call = take_apart(words);
+    if (call.version && call.help == Call::Help::none) {
         return Parsed{.text = fmt::format("sust {}\n", version)};
     }
-    if (found.noun.empty()) {
-        return core::fail(Fault::invalid, "no command was given", {.hint = "sust --help"});
+    const bool help = call.help != Call::Help::none || words.empty();
+    const bool page_of_noun = call.names.size() == 1 && !known_after(call.names[0]).empty();
+    if (help && (call.verb != nullptr || call.names.empty() || page_of_noun)) {
+        const std::string path =
+            call.verb != nullptr ? std::string(call.verb->path) : core::join(call.names, " ");
+        return Parsed{.text = call.help == Call::Help::brief ? brief_help_of(path) : help_of(path)};
     }
-    if (found.verb == nullptr) {
-        return no_such_verb(words, found.noun);
+    if (call.verb != nullptr) {
+        return parse_verb(*call.verb, call.rest);
     }
-    return parse_verb(*found.verb, found.rest);
+    if (!call.names.empty()) {
+        return no_such_verb(call);
+    }
+    return core::fail(Fault::invalid, "no command was given", {.hint = "sust --help"});
 }
 
 }  // namespace sust::cli

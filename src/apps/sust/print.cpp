@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/sust/table.h"
 #include "core/text.h"
 
 namespace sust::cli {
@@ -54,32 +55,26 @@ std::string age(const Context& context, const std::string& time) {
     return core::format_duration(std::max(seconds, std::chrono::seconds(0)));
 }
 
-// Cuts at the width without cutting a UTF-8 sequence.
-std::string cut(std::string text, std::size_t width) {
-    if (text.size() <= width) {
-        return text;
+// Of members "max_steps = 30" each; of a list of objects "name demo, state ready" each.
+std::vector<std::string> lines_of(const nlohmann::json& value) {
+    std::vector<std::string> lines;
+    const bool list = value.is_array();
+    for (const auto& [key, member] : value.items()) {
+        if (!list) {
+            lines.push_back(fmt::format("{} = {}", core::printable(key), plain(member)));
+            continue;
+        }
+        std::vector<std::string> parts;
+        for (const auto& [name, part] : member.items()) {
+            parts.push_back(fmt::format("{} {}", core::printable(name), plain(part)));
+        }
+        lines.push_back(core::join(parts, ", "));
     }
-    std::size_t end = width;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) {
-        --end;
-    }
-    return text.substr(0, end);
+    return lines;
 }
 
-void print_rows(const std::vector<std::vector<std::string>>& rows) {
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], row[i].size());
-        }
-    }
-    for (const auto& row : rows) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            line += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-        }
-        std::cout << core::trim(cut(line, k_width)) << '\n';
-    }
+bool has_members(const nlohmann::json& value) {
+    return value.is_object() || (value.is_array() && !value.empty() && value.front().is_object());
 }
 
 }  // namespace
@@ -108,14 +103,14 @@ std::string cell(const Context& context, const nlohmann::json& object, const Col
 void print_list(const Context& context, const nlohmann::json& items,
                 const std::vector<Column>& columns, std::string_view none) {
     if (context.json) {
-        std::cout << items.dump(2) << '\n';
+        print_json(items);
         return;
     }
     if (items.empty()) {
         std::cout << none << '\n';
         return;
     }
-    std::vector<std::vector<std::string>> rows(1);
+    std::vector<Row> rows(1);
     for (const auto& column : columns) {
         rows.front().emplace_back(column.title);
     }
@@ -125,27 +120,57 @@ void print_list(const Context& context, const nlohmann::json& items,
             row.push_back(cell(context, item, column));
         }
     }
-    print_rows(rows);
+    std::cout << table_text(rows, k_width);
 }
 
 void print_object(const Context& context, const nlohmann::json& object,
                   const std::vector<Column>& columns) {
     if (context.json) {
-        std::cout << object.dump(2) << '\n';
+        print_json(object);
         return;
     }
     for (const auto& column : columns) {
-        if (find(object, column.key) != nullptr) {
-            std::cout << fmt::format("{:<14} {}\n", column.title, cell(context, object, column));
+        const auto* value = find(object, column.key);
+        if (value != nullptr && *value != "") {
+            print_field(column.title, has_members(*value)
+                                          ? lines_of(*value)
+                                          : std::vector{cell(context, object, column)});
         }
     }
 }
 
+void print_field(std::string_view title, const std::vector<std::string>& lines, std::size_t width) {
+    for (const auto& whole : lines) {
+        for (const auto& line : wrapped(whole, k_width - width - 1)) {
+            std::cout << fmt::format("{:<{}} {}\n", title, width, line);
+            title = "";
+        }
+    }
+}
+
+void print_json(const nlohmann::json& value, JsonForm form) {
+    std::cout << value.dump(form == JsonForm::indented ? 2 : -1, ' ', false,
+                            nlohmann::json::error_handler_t::replace)
+              << std::endl;
+}
+
 void print_done(const Context& context, const nlohmann::json& object, std::string_view sentence) {
     if (context.json) {
-        std::cout << object.dump(2) << '\n';
-    } else {
+        print_json(object);
+    } else if (!sentence.empty()) {
         std::cout << sentence << '\n';
+    }
+}
+
+void print_warning(const Context& context, std::string_view message, std::string_view hint) {
+    if (context.json) {
+        const nlohmann::json object{{"warning", {{"message", message}, {"hint", hint}}}};
+        std::cerr << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+        return;
+    }
+    std::cerr << "sust: warning: " << message << '\n';
+    if (!hint.empty()) {
+        std::cerr << "  next: " << hint << '\n';
     }
 }
 
@@ -179,7 +204,7 @@ void Progress::show(const std::string& line) {
     }
     last_ = line;
     if (terminal_) {
-        std::cerr << "\r\x1b[K" << cut(line, k_width) << std::flush;
+        std::cerr << "\r\x1b[K" << ellipsized(line, k_width) << std::flush;
         open_ = true;
     } else if (!shown_ || clock_.monotonic() - *shown_ >= k_between_lines) {
         shown_ = clock_.monotonic();

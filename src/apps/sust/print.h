@@ -23,11 +23,21 @@ struct Column {
 // --json: the items as one array; otherwise a table, or `none` when there are no items.
 void print_list(const Context& context, const nlohmann::json& items,
                 const std::vector<Column>& columns, std::string_view none);
-// --json: the object; otherwise "title: value" lines of the columns that are there.
+// --json: the object; otherwise a line "title value" of each column that is there; a value that has
+// members goes on with a line of each.
 void print_object(const Context& context, const nlohmann::json& object,
                   const std::vector<Column>& columns);
-// --json: the object; otherwise the sentence.
+// One such line, and further ones below its value, which stands right of `width` columns.
+void print_field(std::string_view title, const std::vector<std::string>& lines,
+                 std::size_t width = 14);
+// --json: the object; otherwise the sentence, if there is one.
 void print_done(const Context& context, const nlohmann::json& object, std::string_view sentence);
+// On standard output, at once; bytes that are no UTF-8 are replaced. `line`: one of several
+// objects.
+enum class JsonForm { indented, line };
+void print_json(const nlohmann::json& value, JsonForm form = JsonForm::indented);
+// On standard error; what was asked for is done nevertheless.
+void print_warning(const Context& context, std::string_view message, std::string_view hint = {});
 void print_error(const Context& context, const core::Error& error);
 
 std::string cell(const Context& context, const nlohmann::json& object, const Column& column);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,19 +20,25 @@ using core::Result;
 
 struct Context;
 
-// What completion offers for a value.
+// What a value is: completion offers such, and files and folders are looked at before the verb is
+// run.
 enum class Completes {
     nothing,
     files,
+    folders,
+    mounts,
     environments,
     images,
     datasets,
     models,
     recipes,
+    parameters,  // of the recipe that is named
     runs,
     services,
     keys,
-    programs
+    programs,
+    settings,
+    shells
 };
 
 enum class Count { optional, one, any, rest };  // rest: everything after "--"
@@ -63,6 +70,8 @@ class Arguments {
     // For what the table requires; the parser has made sure that it is there.
     const std::string& one(std::string_view name) const { return all(name).front(); }
     Result<std::optional<std::int64_t>> integer(std::string_view name) const;
+    // Of "--set KEY=VALUE --set ...": a key that comes twice is refused.
+    Result<std::map<std::string, std::string>> pairs(std::string_view name) const;
 };
 
 struct Verb {
@@ -73,10 +82,20 @@ struct Verb {
     std::vector<std::string_view> examples;
     Result<int> (*run)(Context&, const Arguments&);  // the exit status
     enum class Shown { yes, no } shown = Shown::yes;
+    // Of one that becomes a program every status is the program's; its own failure is 125.
+    enum class Status { of_fault, of_program } status = Status::of_fault;
 };
 
+// What every verb takes, before or behind its name.
+std::span<const Option> global_options();
 // Every verb, in the order of the help page.
 const std::vector<Verb>& verbs();
+// Of a command that failed; `verb` is null when the words name none.
+int exit_status(const Verb* verb, const core::Error& error);
+
+// "--set", {"rank=8", "epochs=1"}
+Result<std::map<std::string, std::string>> parse_pairs(std::string_view option,
+                                                       const std::vector<std::string>& said);
 
 std::vector<Verb> up_verbs();
 std::vector<Verb> config_verbs();

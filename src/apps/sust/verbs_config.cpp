@@ -19,15 +19,23 @@ Result<int> config_show(Context& context, const Arguments&) {
                          {"help", setting_specs()[i].help}});
     }
     const auto& places = context.places;
-    const std::pair<const char*, core::Path> folders[] = {
-        {"config", places.config}, {"data", places.data}, {"state", places.state},
-        {"cache", places.cache},   {"run", places.run},   {"share", places.share},
-        {"bin", places.bin}};
-    for (const auto& [name, path] : folders) {
+    const std::string of_root = context.root.empty() ? "default" : context.root_source;
+    const std::string beside = "where sust is";  // what ships with it; no --root moves that
+    const auto said = context.environment.find("SUST_SHARE");
+    const std::tuple<const char*, core::Path, std::string> folders[] = {
+        {"config", places.config, of_root},
+        {"data", places.data, of_root},
+        {"state", places.state, of_root},
+        {"cache", places.cache, of_root},
+        {"run", places.run, of_root},
+        {"share", places.share,
+         said != context.environment.end() && places.share == said->second ? "SUST_SHARE" : beside},
+        {"bin", places.bin, beside}};
+    for (const auto& [name, path, source] : folders) {
         items.push_back({{"key", fmt::format("places.{}", name)},
                          {"value", path.string()},
-                         {"source", context.root.empty() ? "default" : "--root"},
-                         {"help", "not a setting: follows from the user and --root"}});
+                         {"source", source},
+                         {"help", "not a setting"}});
     }
     print_list(context, items, {{"key", "KEY"}, {"value", "VALUE"}, {"source", "FROM"}},
                "no settings");

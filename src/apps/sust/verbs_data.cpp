@@ -33,7 +33,7 @@ Result<int> data_add(Context& context, const Arguments& arguments) {
         "/api/v1/datasets",
         {{"name", name}, {"format", format}, {"files", nlohmann::json::array({uploaded})}}));
     print_done(context, made,
-               fmt::format("dataset {} added ({})", name, uploaded["digest"].get<std::string>()));
+               fmt::format("dataset {} added ({})", name, made.value("digest", std::string())));
     return 0;
 }
 

@@ -19,7 +19,7 @@ void show_garbage(const Context& context, const nlohmann::json& found) {
         return;
     }
     print_list(context, found.value("blobs", nlohmann::json::array()),
-               {{"size", "SIZE", Column::Form::bytes},
+               {{"bytes", "SIZE", Column::Form::bytes},
                 {"media_type", "TYPE"},
                 {"digest", "DIGEST", Column::Form::digest}},
                "nothing to delete");
@@ -46,7 +46,7 @@ Result<int> gc(Context& context, const Arguments& arguments) {
     show_garbage(context, found);
     const auto blobs = found.value("blobs", nlohmann::json::array()).size();
     if (blobs == 0 && found.value("temporary_files", 0) == 0) {
-        print_done(context, found, "");
+        print_done(context, found, "");  // what people are told is told already
         return 0;
     }
     if (arguments.has("--dry-run")) {

@@ -98,7 +98,7 @@ Result<int> image_show(Context& context, const Arguments& arguments) {
     auto store = TRY(open_store(context));
     const auto image = json_of(TRY(env::show_image(store, arguments.one("NAME"))));
     if (arguments.has("--lock")) {
-        std::cout << image.value("lock", nlohmann::json::object()).dump(2) << '\n';
+        print_json(image.value("lock", nlohmann::json::object()));
         return 0;
     }
     print_object(context, image,
@@ -128,13 +128,8 @@ Result<env::RunOptions> run_options(const Context& context, const Arguments& arg
     for (const auto& text : arguments.all("--mount")) {
         options.mounts.push_back(TRY(env::parse_mount(text)));
     }
-    for (const auto& text : arguments.all("--env")) {
-        const auto equals = text.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            return core::fail(Fault::invalid,
-                              "--env " + core::printable(text) + " is not KEY=VALUE");
-        }
-        options.environment[text.substr(0, equals)] = text.substr(equals + 1);
+    for (const auto& [key, value] : TRY(arguments.pairs("--env"))) {
+        options.environment[key] = value;
     }
     if (const auto workdir = arguments.get("--workdir")) {
         options.workdir = *workdir;
@@ -157,10 +152,9 @@ Result<env::ExecFailure> enter(const Context& context, const Arguments& argument
 }
 
 Result<int> run(Context& context, const Arguments& arguments) {
-    const auto failure = enter(context, arguments);
-    constexpr int k_wrapper_failed = 125;
-    print_error(context, failure ? failure->error : failure.error());
-    return failure ? failure->status : k_wrapper_failed;
+    const auto failure = TRY(enter(context, arguments));
+    print_error(context, failure.error);
+    return failure.status;
 }
 
 }  // namespace
@@ -176,8 +170,8 @@ std::vector<Verb> image_verbs() {
                       Count::optional, Completes::files},
                      {"--again", "", "build although the same inputs were built before"}},
          .examples = {"sust image build images/llama-cpp.toml",
-                      "sust image show trainer --lock > trainer.lock.json; sust image build "
-                      "images/trainer.toml --locked trainer.lock.json"},
+                      "sust image show trainer --lock > trainer.lock.json",
+                      "sust image build images/trainer.toml --locked trainer.lock.json"},
          .run = image_build},
         {.path = "image ls",
          .summary = "all environment images",
@@ -200,12 +194,13 @@ std::vector<Verb> image_verbs() {
          .options = {{"--environment", "NAME", "an environment's name, or a path to its file",
                       Count::one, Completes::environments},
                      {"--mount", "SRC:DST[:ro]", "a file or directory of this machine", Count::any,
-                      Completes::files},
+                      Completes::mounts},
                      {"--env", "KEY=VALUE", "a variable", Count::any},
                      {"--workdir", "DIR", "the working directory inside"}},
          .examples = {"sust run --environment trainer -- python3 -c 'import torch'",
                       "sust run --environment ./my.toml --mount /scratch:/scratch -- bash"},
-         .run = run}};
+         .run = run,
+         .status = Verb::Status::of_program}};
 }
 
 }  // namespace sust::cli

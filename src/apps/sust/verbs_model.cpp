@@ -44,9 +44,10 @@ Result<std::vector<tune::ModelFile>> files_below(const core::Path& directory) {
     std::vector<tune::ModelFile> files;
     for (auto it = std::filesystem::recursive_directory_iterator(directory, error);
          !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
-        if (it->is_directory() && !it->is_symlink()) {
+        if (it->is_directory(error) && !it->is_symlink(error)) {
             continue;
         }
+        error.clear();  // of a link that leads to itself: check_part names it
         TRY(check_part(*it));
         files.push_back({.path = it->path().lexically_relative(directory).generic_string(),
                          .place = it->path()});
@@ -100,7 +101,7 @@ Result<int> model_show(Context& context, const Arguments& arguments) {
     if (!context.json) {
         for (const auto& file : model.value("files", nlohmann::json::array())) {
             std::cout << fmt::format("{:<14} {}  {}\n", "file", file.value("path", ""),
-                                     core::format_size(file.value("size", std::uint64_t{0})));
+                                     core::format_size(file.value("bytes", std::uint64_t{0})));
         }
     }
     return 0;
@@ -159,7 +160,7 @@ Result<int> model_lineage(Context& context, const Arguments& arguments) {
     Api api(context);
     const auto tree = TRY(api.get(api_path("models", arguments.one("NAME"), "/lineage")));
     if (context.json) {
-        std::cout << tree.dump(2) << '\n';
+        print_json(tree);
     } else {
         print_tree(tree, 0);
     }
@@ -182,7 +183,7 @@ std::vector<Verb> model_verbs() {
     return {{.path = "model import",
              .summary = "keep a directory as a model",
              .positionals = {{"DIR", "config.json, tokenizer.json, *.safetensors ...", Count::one,
-                              Completes::files}},
+                              Completes::folders}},
              .options = {{"--name", "NAME", "the model's name", Count::one}},
              .examples = {"sust model import models/tiny --name tiny"},
              .run = model_import},

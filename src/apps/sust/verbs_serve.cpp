@@ -115,7 +115,7 @@ Result<int> serve_logs(Context& context, const Arguments& arguments) {
     if (const auto replica = arguments.get("--replica")) {
         target += "&replica=" + core::percent_encode(*replica);
     }
-    TRY(print_log(api, target, arguments.has("--follow")));
+    TRY(print_log(context, api, target, arguments.has("--follow") ? Follow::yes : Follow::no));
     return 0;
 }
 

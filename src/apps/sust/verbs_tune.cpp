@@ -26,6 +26,7 @@ const std::vector<Column> k_run_lines{{"id", "run"},
                                       {"stage", "stage"},
                                       {"reason", "reason"},
                                       {"advice", "next"},
+                                      {"model", "model"},
                                       {"base", "base"},
                                       {"data", "data"},
                                       {"name", "result name"},
@@ -35,8 +36,7 @@ const std::vector<Column> k_run_lines{{"id", "run"},
                                       {"progress.loss", "loss"},
                                       {"progress.tokens_per_second", "tokens/s"},
                                       {"progress.eta_seconds", "ETA seconds"},
-                                      {"parameters", "parameters"},
-                                      {"evaluation", "evaluation"}};
+                                      {"parameters", "parameters"}};
 
 Result<int> recipe_ls(Context& context, const Arguments&) {
     Api api(context);
@@ -51,31 +51,22 @@ Result<int> recipe_show(Context& context, const Arguments& arguments) {
     print_object(context, recipe,
                  {{"name", "name"}, {"summary", "summary"}, {"environment", "environment"}});
     if (!context.json) {
-        std::cout << '\n';
-        print_list(
-            context, recipe.value("parameters", nlohmann::json::array()),
-            {{"name", "PARAMETER"}, {"default", "DEFAULT"}, {"range", "RANGE"}, {"reason", "WHY"}},
-            "no parameters");
+        constexpr std::size_t k_name = 24;
+        std::cout << "\nparameters, for --set NAME=VALUE:\n";
+        for (const auto& parameter : recipe.value("parameters", nlohmann::json::array())) {
+            const auto value = cell(context, parameter, {"default", ""});
+            print_field("  " + text_in(parameter, "name"),
+                        {fmt::format("{} ({})", value, text_in(parameter, "range")),
+                         text_in(parameter, "reason")},
+                        k_name);
+        }
     }
     return 0;
 }
 
-Result<nlohmann::json> parameters_of(const Arguments& arguments) {
-    auto parameters = nlohmann::json::object();
-    for (const auto& text : arguments.all("--set")) {
-        const auto equals = text.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            return core::fail(Fault::invalid,
-                              "--set " + core::printable(text) + " is not KEY=VALUE");
-        }
-        parameters[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return parameters;
-}
-
 Result<int> tune_start(Context& context, const Arguments& arguments) {
-    nlohmann::json request{{"recipe", arguments.one("RECIPE")},
-                           {"parameters", TRY(parameters_of(arguments))}};
+    const auto parameters = TRY(arguments.pairs("--set"));
+    nlohmann::json request{{"recipe", arguments.one("RECIPE")}, {"parameters", parameters}};
     for (const char* option : {"base", "data", "name"}) {
         if (const auto said = arguments.get(fmt::format("--{}", option))) {
             request[option] = *said;
@@ -104,14 +95,22 @@ Result<int> tune_ls(Context& context, const Arguments&) {
 
 Result<int> tune_show(Context& context, const Arguments& arguments) {
     Api api(context);
-    print_object(context, TRY(api.get(api_path("runs", arguments.one("RUN")))), k_run_lines);
+    const auto run = TRY(api.get(api_path("runs", arguments.one("RUN"))));
+    print_object(context, run, k_run_lines);
+    if (!context.json) {
+        print_field("evaluation", evaluation_lines(run.value("evaluation", nlohmann::json())));
+    }
     return 0;
 }
 
 Result<int> tune_logs(Context& context, const Arguments& arguments) {
     Api api(context);
-    return print_run_logs(context, api, arguments.one("RUN"), arguments.get("--stage").value_or(""),
-                          arguments.has("--follow"));
+    std::string target = api_path("runs", arguments.one("RUN"), "/logs") + "?stream=both";
+    if (const auto stage = arguments.get("--stage")) {
+        target += "&stage=" + core::percent_encode(*stage);
+    }
+    TRY(print_log(context, api, target, arguments.has("--follow") ? Follow::yes : Follow::no));
+    return 0;
 }
 
 Result<int> tune_cancel(Context& context, const Arguments& arguments) {
@@ -200,7 +199,8 @@ std::vector<Verb> tune_verbs() {
                      {"--eval", "DATASET", "judge on this dataset; without it a tenth is held out",
                       Count::any, Completes::datasets},
                      {"--name", "NAME", "name of the result (default: BASE-DATASET)"},
-                     {"--set", "KEY=VALUE", "a recipe parameter", Count::any},
+                     {"--set", "KEY=VALUE", "a recipe parameter (sust recipe show)", Count::any,
+                      Completes::parameters},
                      {"--follow", "", "stay until the end and show progress", Count::optional,
                       Completes::nothing, "-f"}},
          .examples =

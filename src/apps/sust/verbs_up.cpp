@@ -1,7 +1,6 @@
 #include <iostream>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
@@ -9,7 +8,9 @@
 
 #include "apps/sust/api.h"
 #include "apps/sust/daemons.h"
+#include "apps/sust/log_text.h"
 #include "apps/sust/print.h"
+#include "apps/sust/rotated_log.h"
 #include "apps/sust/supervisor.h"
 #include "core/text.h"
 
@@ -57,9 +58,15 @@ Result<int> up(Context& context, const Arguments& arguments) {
         }
         return tl::unexpected<core::Error>(ready.error());
     }
-    const auto& status = *ready;
-    if (was_up && !context.overrides.empty()) {
-        std::cerr << "sust: --config has no effect on what runs already; sust down first\n";
+    auto status = *ready;
+    const auto ignored =
+        was_up ? TRY(settings_without_effect(context, plan)) : std::vector<std::string>();
+    if (!ignored.empty()) {
+        status["without_effect"] = ignored;
+        print_warning(
+            context,
+            core::join(ignored, ", ") + ": no effect on what runs already with another value",
+            context.command("down") + ", then again " + context.command("up"));
     }
     print_done(context, status,
                fmt::format("sust is {}: endpoint {}, state in {}", was_up ? "already up" : "up",
@@ -110,25 +117,21 @@ Result<int> logs(Context& context, const Arguments& arguments) {
         return core::fail(Fault::invalid, fmt::format("no program '{}'", core::printable(name, 40)),
                           {.hint = "sust logs sustd, or sust logs gateway"});
     }
-    const auto file = log_file(context, name);
-    core::Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) {
-        return core::fail(Fault::not_found, "there is no log yet",
-                          {.where = file.string(), .hint = "sust up"});
+    auto log = RotatedLog::open(log_file(context, name));
+    if (!log) {
+        log.error().hint = context.command("up");
+        return tl::unexpected<core::Error>(log.error());
     }
-    std::vector<char> buffer(64 << 10);
+    const auto follow = arguments.has("--follow") ? Follow::yes : Follow::no;
+    LogText out(context, follow);
     while (true) {
-        const auto got = ::read(fd.get(), buffer.data(), buffer.size());
-        if (got > 0) {
-            std::cout.write(buffer.data(), got).flush();
-            continue;
-        }
-        if (!arguments.has("--follow") || !std::cout) {
+        const auto piece = TRY(log->read());
+        if ((piece.empty() && follow == Follow::no) || !out.add(piece)) {
+            out.finish();
             return 0;
         }
-        std::this_thread::sleep_for(k_look_again * 4);
-        if (rotated_away(fd, file)) {
-            fd = core::Fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+        if (piece.empty()) {
+            std::this_thread::sleep_for(k_look_again * 4);
         }
     }
 }
