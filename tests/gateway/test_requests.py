@@ -1,12 +1,13 @@
 """What a gateway serves, edits and refuses, against a scripted engine."""
 
 import json
+import re
 import time
 
 import pytest
 
 from gateway import parts
-from conftest import wait_for
+from conftest import REPOSITORY, wait_for
 
 pytestmark = pytest.mark.box
 
@@ -279,3 +280,14 @@ def test_one_connection_serves_many_requests(stage):
         assert client.answer().status == 200
     assert wait_for("one connection at the engine", lambda: len(stage.engines["r1"].connections) <= 2)
     gateway.wait_ledger(50)
+
+
+def test_the_metrics_are_those_of_their_page(stage):
+    stage.engine()
+    gateway = stage.start()
+    assert gateway.chat(stage.key).status == 200 and gateway.chat(stage.key, stream=True).status == 200
+    told = gateway.ask("GET", "/metrics", key=stage.key).body.decode().splitlines()
+    types = {tuple(line.split()[2:]) for line in told if line.startswith("# TYPE ")}
+    page = (REPOSITORY / "docs/protocol/metrics.md").read_text()
+    described = set(re.findall(r"^\| `(sust_\w+)` \| (\w+) \|", page, re.MULTILINE))
+    assert types == described

@@ -29,6 +29,18 @@ def test_first_last_and_one_a_second_are_written(tmp_path):
     assert lines(path)[-1]["eta_seconds"] == 0
 
 
+def test_the_log_of_a_long_run_is_short_and_tells_its_first_and_last_step(tmp_path, capsys):
+    clock = Clock()
+    progress = Progress(tmp_path / "progress.jsonl", "train", 125, clock)
+    for step in range(1, 126):
+        clock.now += 0.5
+        progress.update(step, 2.0, 100)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in told] == ["1/125", "21/125", "41/125", "61/125", "81/125", "101/125", "121/125",
+                                                  "125/125"]
+    assert told[1] == "step 21/125  loss 2.000  200 tokens/s  52 s left"
+
+
 def test_a_resumed_run_reckons_from_its_own_first_step(tmp_path):
     clock = Clock()
     progress = Progress(tmp_path / "progress.jsonl", "train", 1000, clock)

@@ -115,6 +115,18 @@ def test_logs_are_json_lines_of_each_program(sust):
     assert sust.run("logs", "nothing", check=False).returncode == 2
 
 
+def test_a_follower_of_a_log_reads_what_a_restarted_program_adds(sust):
+    sust.up()
+    already = sust.run("logs", "gateway").stdout.splitlines()
+    follower = subprocess.Popen(sust.argv("logs", "gateway", "-f"), env=sust.environment, stdout=subprocess.PIPE, text=True)
+    assert [follower.stdout.readline().rstrip("\n") for _ in already] == already
+    os.kill(sust.pid("gateway"), signal.SIGKILL)
+    assert json.loads(follower.stdout.readline())["component"]
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(30) == -signal.SIGINT
+    assert sust.json("logs", "gateway")["text"].startswith(already[0])
+
+
 def test_a_root_of_150_characters_works(make_sust, short_tmp):
     sust = make_sust(short_tmp / ("d" * 120) / ("e" * 30))
     endpoint = sust.up()

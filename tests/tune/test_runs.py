@@ -63,6 +63,21 @@ def test_a_whole_run_ends_with_a_name_a_lineage_and_an_evaluation(tuning):
     assert processes_of(tuning.sust.root / "data/runs") == []
 
 
+def test_a_followed_log_ends_with_its_run_and_people_can_read_both(tuning):
+    run = tuning.start("--name", "triage", **SHORT)
+    follower = subprocess.Popen(tuning.sust.argv("tune", "logs", run, "--stage", "train", "-f"), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tuning.sust.environment)
+    assert tuning.end(run)["state"] == "succeeded"
+    followed, trouble = follower.communicate(timeout=60)
+    assert follower.returncode == 0, trouble
+    assert followed and followed == tuning.sust.run("tune", "logs", run, "--stage", "train").stdout
+    assert tuning.sust.json("tune", "logs", run, "--stage", "train")["text"] == followed
+    shown = tuning.sust.run("tune", "show", run).stdout
+    assert run in shown and "succeeded" in shown and "held-out perplexity" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert tuning.sust.run("tune", "logs", run, "--stage", "dance", check=False).returncode == 2
+
+
 def test_a_model_that_forgot_is_refused_with_reason_and_advice(tuning):
     run = tuning.end(tuning.start("--name", "forgetful", max_steps=30, eval_limit=4, replay_windows=0))
     assert run["state"] == "refused", run["reason"]

@@ -51,6 +51,7 @@ def publish(temporary: Path, final: Path, lease: Lease) -> None:
         os.rename(temporary, final)
         _sync(final.parent)
     remove(replaced)
+    print(f"wrote {final.name}", flush=True)
 
 
 def remove(path: Path) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 # People read these lines as they come; more than one a second is noise.
 PERIOD_SECONDS = 1.0
+# The stage's log is read afterwards: a long run must not fill it.
+LOG_PERIOD_SECONDS = 10.0
 
 
 class Progress:
-    """Appends to progress.jsonl; a line is written whole and at once."""
+    """Appends to progress.jsonl, a line whole and at once; now and then also to the stage's log."""
 
     def __init__(self, path: Path, stage: str, steps: int, clock=time.monotonic):
         self._stage, self._steps, self._clock = stage, steps, clock
         self._file = _open_after_last_line(path)
         self._started = self._written = clock()
+        self._logged = None
         self._first_step = None
         self._tokens = 0
 
@@ -41,6 +44,10 @@ class Progress:
         }
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
+        if self._logged is None or step == self._steps or now - self._logged >= LOG_PERIOD_SECONDS:
+            print(f"step {step}/{self._steps}  loss {line['loss']:.3f}  {line['tokens_per_second']} tokens/s  "
+                  f"{line['eta_seconds']:.0f} s left", flush=True)
+            self._logged = now
         self._written, self._tokens = now, 0
 
 

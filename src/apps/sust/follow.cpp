@@ -152,8 +152,16 @@ Result<int> follow_run(const Context& context, Api& api, const std::string& id) 
 Result<void> print_log(const Context& context, Api& api, const std::string& target, Follow follow) {
     LogText out(context, follow);
     std::uint64_t offset = 0;
+    core::Deadline away(context.clock, k_away);
     while (true) {
-        const auto chunk = TRY(api.get(fmt::format("{}&offset={}", target, offset)));
+        const auto told = api.get(fmt::format("{}&offset={}", target, offset));
+        if (!told && offset > 0 && follow == Follow::yes && !away.passed() &&
+            told.error().fault == Fault::unavailable) {
+            std::this_thread::sleep_for(k_look_again);  // a sustd that was killed comes back
+            continue;
+        }
+        const auto chunk = TRY(told);
+        away = core::Deadline(context.clock, k_away);
         const bool wanted = out.add(text_in(chunk, "text"));
         const auto next = chunk.value("next_offset", offset);
         const bool moved = next != offset;

@@ -114,7 +114,7 @@ std::string title_of(const nlohmann::json& node) {
     auto title = fmt::format("{} {} {}", text_in(node, "kind"), called,
                              text_in(node, "digest").substr(0, 19));
     if (!node.value("present", true)) {
-        title += " (bytes not here)";
+        title += " (not in this store)";
     }
     return std::string(core::trim(title)) + (node.value("told_above", false) ? " (see above)" : "");
 }
