@@ -65,7 +65,7 @@ TEST_F(JobsOnAFullDisk, StillTellHowTheyEnded) {
     ASSERT_TRUE(reaches("worker", State::running));
     fill_disk();
     std::ofstream(files("worker").path / "go");
-    ASSERT_TRUE(reaches("worker", State::failed));
+    ASSERT_TRUE(ends("worker", End::failed));
     EXPECT_EQ(status("worker").exit_status, 5);
     EXPECT_EQ(status("worker").source, Source::wrapper);
 }
@@ -75,7 +75,7 @@ TEST_F(JobsOnAFullDisk, CanBeCancelled) {
     ASSERT_TRUE(reaches("worker", State::running));
     fill_disk();
     ASSERT_TRUE(local_->cancel({"worker"}));
-    EXPECT_TRUE(reaches("worker", State::cancelled));
+    EXPECT_TRUE(ends("worker", End::cancelled));
 }
 
 TEST_F(JobsOnAFullDisk, AreRefusedAndLeaveNothing) {
@@ -87,7 +87,7 @@ TEST_F(JobsOnAFullDisk, AreRefusedAndLeaveNothing) {
     EXPECT_FALSE(core::path_exists(options_.jobs / "late"));
     free_disk();
     ASSERT_TRUE(local_->submit(shell("late", "true")));
-    EXPECT_TRUE(reaches("late", State::succeeded));
+    EXPECT_TRUE(ends("late", End::completed));
 }
 
 TEST_F(JobsOnAFullDisk, WaitToStartUntilThereIsRoom) {
@@ -99,9 +99,9 @@ TEST_F(JobsOnAFullDisk, WaitToStartUntilThereIsRoom) {
     ASSERT_TRUE(until([&] {
         return status("patient").reason.find(" free in ") != std::string::npos;
     })) << status("patient").reason;
-    EXPECT_EQ(status("patient").state, State::pending);
+    EXPECT_EQ(status("patient").state, State::queued);
     free_disk();
-    ASSERT_TRUE(reaches("patient", State::succeeded));
+    ASSERT_TRUE(ends("patient", End::completed));
     EXPECT_EQ(core::read_file(options_.jobs / "patient/ran", 100).value(), "ran\n");
 }
 

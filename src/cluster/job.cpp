@@ -16,7 +16,10 @@ using core::Fault;
 namespace {
 
 constexpr std::array<std::string_view, 8> k_states = {
-    "pending", "running", "succeeded", "failed", "cancelled", "timed_out", "lost", "unknown"};
+    "planned", "submitted", "queued", "starting", "running", "stopping", "ended", "unknown"};
+constexpr std::array<std::string_view, 9> k_ends = {
+    "completed", "failed",        "cancelled",    "time_limit", "preempted",
+    "node_lost", "out_of_memory", "start_failed", "vanished"};
 
 // The kernel refuses one string over 128 KiB and all of them over about 2 MiB; below that, a
 // specification is a file that every poll can read.
@@ -82,17 +85,29 @@ std::string_view to_string(State state) {
     return k_states[static_cast<std::size_t>(state)];
 }
 
-Result<State> parse_state(std::string_view text) {
-    const auto* found = std::find(k_states.begin(), k_states.end(), text);
-    if (found == k_states.end()) {
-        return fail(Fault::invalid,
-                    fmt::format("'{}' is no state of a job", core::printable(text)));
-    }
-    return static_cast<State>(found - k_states.begin());
+bool is_final(State state) {
+    return state == State::ended;
 }
 
-bool is_final(State state) {
-    return state != State::pending && state != State::running && state != State::unknown;
+std::string_view to_string(End end) {
+    return k_ends[static_cast<std::size_t>(end)];
+}
+
+Result<End> parse_end(std::string_view text) {
+    const auto* found = std::find(k_ends.begin(), k_ends.end(), text);
+    if (found == k_ends.end()) {
+        return fail(Fault::invalid, fmt::format("'{}' is no end of a job", core::printable(text)));
+    }
+    return static_cast<End>(found - k_ends.begin());
+}
+
+bool was_lost(const JobStatus& status) {
+    return has_ended_with(status, End::vanished) || has_ended_with(status, End::node_lost) ||
+           has_ended_with(status, End::preempted);
+}
+
+bool has_ended_with(const JobStatus& status, End end) {
+    return status.state == State::ended && status.end == end;
 }
 
 std::string_view to_string(Source source) {
@@ -114,6 +129,7 @@ void to_json(nlohmann::json& json, const JobStatus& status) {
     json = {{"token", status.token.value},
             {"name", status.name},
             {"state", to_string(status.state)},
+            {"end", nullptr},
             {"source", to_string(status.source)},
             {"observed", time(status.observed)},
             {"epoch", status.epoch},
@@ -121,6 +137,9 @@ void to_json(nlohmann::json& json, const JobStatus& status) {
             {"reason", status.reason},
             {"started", time(status.started)},
             {"finished", time(status.finished)}};
+    if (status.end) {
+        json["end"] = to_string(*status.end);
+    }
     if (status.exit_status) {
         json["exit_status"] = *status.exit_status;
     }

@@ -40,10 +40,27 @@ struct JobSpec {
 // invalid or too_large, naming the field.
 Result<void> check_spec(const JobSpec& spec);
 
-enum class State { pending, running, succeeded, failed, cancelled, timed_out, lost, unknown };
+// Where a job stands. `planned`: its words are on disk, no scheduler has it; `submitted`: the
+// scheduler took it; `unknown`: nobody can say, which is never a failure.
+enum class State { planned, submitted, queued, starting, running, stopping, ended, unknown };
 std::string_view to_string(State state);
-Result<State> parse_state(std::string_view text);
 bool is_final(State state);
+
+// How it ended. `vanished`: neither wrapper nor scheduler can say; `start_failed`: the command was
+// never begun, or is none that can be executed.
+enum class End {
+    completed,
+    failed,
+    cancelled,
+    time_limit,
+    preempted,
+    node_lost,
+    out_of_memory,
+    start_failed,
+    vanished
+};
+std::string_view to_string(End end);
+Result<End> parse_end(std::string_view text);
 
 // Where a state comes from: what the wrapper wrote is believed for completion, the scheduler for
 // liveness.
@@ -54,14 +71,19 @@ struct JobStatus {
     Token token;
     std::string name;
     State state = State::unknown;
+    std::optional<End> end;  // of State::ended alone
     Source source = Source::none;
     core::WallTime observed{};       // age = now - observed
     std::int64_t epoch = 0;          // of the newest attempt, from 1
     std::optional<int> exit_status;  // 128 + signal for signals
-    std::string reason;              // for people, when not succeeded
+    std::string reason;              // for people, when not completed
     core::WallTime started{};
     core::WallTime finished{};
 };
+
+bool has_ended_with(const JobStatus& status, End end);
+// Ended, and not by its command or by a wish: another attempt may well succeed.
+bool was_lost(const JobStatus& status);
 
 void to_json(nlohmann::json& json, const JobStatus& status);
 

@@ -61,12 +61,12 @@ TEST_F(KilledJobs, AreLostWithTheirWrapperAndLeaveNothing) {
     ASSERT_TRUE(until([&] { return log("orphaned") == "ready\n"; }));
     EXPECT_GE(count_processes_of("orphaned"), 3U);
     ASSERT_TRUE(core::send_signal(attempt("orphaned").wrapper, SIGKILL));
-    ASSERT_TRUE(reaches("orphaned", State::lost));
+    ASSERT_TRUE(ends("orphaned", End::vanished));
     EXPECT_EQ(status("orphaned").source, Source::scheduler);
     EXPECT_EQ(count_processes_of("orphaned"), 0U);
     const auto finished = status("orphaned").finished;
     reopen();
-    EXPECT_EQ(status("orphaned").state, State::lost);
+    EXPECT_EQ(status("orphaned").end, End::vanished);
     EXPECT_EQ(status("orphaned").finished, finished);
 }
 
@@ -77,7 +77,7 @@ TEST_F(KilledJobs, AreLostWhenTheWrapperDiedWithTheController) {
     local_.reset();
     ASSERT_TRUE(core::send_signal(attempt("both").wrapper, SIGKILL));
     open();
-    ASSERT_TRUE(reaches("both", State::lost));
+    ASSERT_TRUE(ends("both", End::vanished));
     EXPECT_EQ(count_processes_of("both"), 0U);
 }
 
@@ -99,11 +99,11 @@ TEST_F(KilledJobs, RunOnceAtMostWhereverTheWrapperIsKilled) {
         }
         ASSERT_TRUE(until([&] { return is_final(status(token).state); }));
         const auto ran = read(options_.jobs / token / "ran");
-        lost += status(token).state == State::lost ? 1 : 0;
-        if (status(token).state == State::succeeded) {
+        lost += status(token).end == End::vanished ? 1 : 0;
+        if (status(token).end == End::completed) {
             EXPECT_EQ(ran, "ran\n");
         } else {
-            EXPECT_EQ(status(token).state, State::lost) << status(token).reason;
+            EXPECT_EQ(status(token).end, End::vanished) << status(token).reason;
             EXPECT_TRUE(ran.empty() || ran == "ran\n") << ran;
         }
         EXPECT_EQ(count_processes_of(token), 0U);
@@ -125,7 +125,7 @@ TEST_F(KilledJobs, RunOnceWhereverTheControllerIsKilled) {
         submit();
         for (int i = 0; i < 5; ++i) {
             const auto token = fmt::format("job-{}-{}", round, i);
-            ASSERT_TRUE(reaches(token, State::succeeded));
+            ASSERT_TRUE(ends(token, End::completed));
             EXPECT_EQ(read(options_.jobs / token / "ran"), "ran\n");
         }
         local_.reset();
@@ -150,7 +150,7 @@ TEST_F(KilledJobs, RunEveryEpochOnceWhereverTheControllerIsKilled) {
         });
     }
     open();
-    ASSERT_TRUE(reaches("loop", State::succeeded));
+    ASSERT_TRUE(ends("loop", End::completed));
     std::string expected;
     for (std::int64_t epoch = 1; epoch <= status("loop").epoch; ++epoch) {
         expected += fmt::format("{}\n", epoch);
@@ -169,10 +169,10 @@ TEST_F(KilledJobs, StayCancelledWhereverTheControllerIsKilled) {
         const bool asked = core::path_exists(files(token).cancel());
         reopen();
         if (asked) {
-            EXPECT_TRUE(reaches(token, State::cancelled));
+            EXPECT_TRUE(ends(token, End::cancelled));
         } else if (local_->describe({token}).value()) {
             EXPECT_TRUE(local_->cancel({token}));
-            EXPECT_TRUE(reaches(token, State::cancelled));
+            EXPECT_TRUE(ends(token, End::cancelled));
         }
         local_.reset();
     }
@@ -202,7 +202,7 @@ TEST_F(KilledJobs, AreNotTakenForAStrangerWithTheSamePid) {
     --word.child.start_ticks;
     ASSERT_TRUE(core::write_file(files("reused").attempt(), attempt_text(word)));
     open();
-    ASSERT_TRUE(reaches("reused", State::lost));
+    ASSERT_TRUE(ends("reused", End::vanished));
 }
 
 TEST_F(KilledJobs, OfAnEarlierBootAreLostAndNobodyIsSignalled) {
@@ -215,7 +215,7 @@ TEST_F(KilledJobs, OfAnEarlierBootAreLostAndNobodyIsSignalled) {
     word.wrapper.boot_id = word.child.boot_id = "00000000-0000-0000-0000-000000000000";
     ASSERT_TRUE(core::write_file(files("rebooted").attempt(), attempt_text(word)));
     open();
-    ASSERT_TRUE(reaches("rebooted", State::lost));
+    ASSERT_TRUE(ends("rebooted", End::node_lost));
     EXPECT_THAT(status("rebooted").reason, HasSubstr("restarted"));
     EXPECT_TRUE(core::alive(wrapper));
     ASSERT_TRUE(core::send_signal(wrapper, SIGTERM));
@@ -246,17 +246,17 @@ TEST_F(KilledJobs, WithACorruptAttemptFileAreUnknownUntilTheyEnd) {
     }
     open();
     std::ofstream(files("torn").path / "go");
-    EXPECT_TRUE(reaches("torn", State::succeeded));
+    EXPECT_TRUE(ends("torn", End::completed));
 }
 
 TEST_F(KilledJobs, WithACorruptExitFileAreLost) {
     open();
     ASSERT_TRUE(local_->submit(shell("torn", "true")));
-    ASSERT_TRUE(reaches("torn", State::succeeded));
+    ASSERT_TRUE(ends("torn", End::completed));
     local_.reset();
     std::ofstream(files("torn").exit()) << "{\"format\":1,\"token\":\"other\"}";
     open();
-    ASSERT_TRUE(reaches("torn", State::lost));
+    ASSERT_TRUE(ends("torn", End::vanished));
     EXPECT_THAT(status("torn").reason, HasSubstr("exit.json"));
 }
 
@@ -279,13 +279,13 @@ TEST_F(KilledJobs, WithACorruptSpecificationAreNeverStarted) {
     local_->poll();
     EXPECT_EQ(status("one").state, State::unknown);
     EXPECT_EQ(status("two").state, State::unknown);
-    EXPECT_EQ(status("three").state, State::lost);
+    EXPECT_EQ(status("three").end, End::vanished);
     EXPECT_FALSE(core::path_exists(options_.jobs / "half-made"));
     EXPECT_TRUE(core::path_exists(options_.jobs / "Not a token"));
     EXPECT_FALSE(core::path_exists(options_.jobs / "one/ran"));
     EXPECT_EQ(local_->list().value().size(), 3U);
     EXPECT_TRUE(local_->cancel({"one"}));
-    EXPECT_EQ(status("one").state, State::cancelled);
+    EXPECT_EQ(status("one").end, End::cancelled);
     EXPECT_TRUE(local_->forget({"one"}));
     EXPECT_TRUE(local_->forget({"two"}));
     EXPECT_TRUE(local_->forget({"three"}));
@@ -298,7 +298,7 @@ TEST_F(KilledJobs, WhoseDirectoryIsRemovedStop) {
     const auto word = attempt("homeless");
     ASSERT_TRUE(core::remove_tree(options_.jobs / "homeless"));
     EXPECT_TRUE(until([&] { return !core::alive(word.wrapper) && !core::alive(word.child); }));
-    EXPECT_TRUE(reaches("homeless", State::lost));
+    EXPECT_TRUE(ends("homeless", End::vanished));
 }
 
 }  // namespace

@@ -67,31 +67,21 @@ std::string reason_of(const ExitWord& word) {
     return word.detail.empty() ? text : text + (text.empty() ? "" : ": ") + word.detail;
 }
 
-Event event_of(const ExitWord& word) {
+End end_of(const ExitWord& word) {
     switch (word.reason) {
         case ExitReason::cancelled:
-            return Event::ended_by_cancel;
+            return End::cancelled;
         case ExitReason::time_limit:
-            return Event::ended_by_time_limit;
+            return End::time_limit;
+        case ExitReason::cannot_start:
+            return End::start_failed;
         case ExitReason::exited:
-            return word.status == 0 ? Event::ended_well : Event::ended_badly;
+            return word.status == 0 ? End::completed : End::failed;
         case ExitReason::signalled:
         case ExitReason::fenced:
-        case ExitReason::cannot_start:
             break;
     }
-    return Event::ended_badly;
-}
-
-Event event_of(const VerdictWord& word) {
-    switch (word.state) {
-        case State::failed:
-            return Event::start_given_up;
-        case State::cancelled:
-            return Event::cancelled_before_run;
-        default:
-            return Event::wrapper_gone;
-    }
+    return End::failed;
 }
 
 // Why a wrapper ended before its command began: its last line, or what may have swallowed it.
@@ -128,7 +118,7 @@ Result<LocalJob> LocalJob::create(const JobSpec& spec, const LocalContext& conte
         (void)core::remove_tree(job.directory_.path);  // else the next controller does
         return tl::unexpected(std::move(made).error());
     }
-    job.status_.state = State::pending;
+    job.status_.state = State::planned;
     job.status_.observed = context.clock.wall();
     return job;
 }
@@ -167,6 +157,7 @@ Result<void> LocalJob::load() {
 void LocalJob::begin_attempt(std::int64_t epoch) {
     files_ = directory_.attempt(epoch);
     status_.epoch = epoch;
+    status_.end.reset();
     status_.exit_status.reset();
     status_.started = status_.finished = {};
     status_.reason.clear();
@@ -239,7 +230,7 @@ std::optional<LocalJob::Sight> LocalJob::see_wrapper(LocalContext& context) {
     }
     if (!attempt_) {
         return is_starting(context) || !is_idle()
-                   ? std::optional<Sight>({.event = Event::nothing_begun})
+                   ? std::optional<Sight>({.event = Event::being_started})
                    : std::nullopt;
     }
     if (!wrapper_ && attempt_->wrapper.boot_id == context.boot_id) {
@@ -253,7 +244,10 @@ std::optional<LocalJob::Sight> LocalJob::see_wrapper(LocalContext& context) {
     if (!wrapper_ || has_ended(wrapper_)) {
         return std::nullopt;
     }
-    return Sight{.event = Event::attempt_written, .started = attempt_->started};
+    const bool stopping =
+        core::path_exists(files_.stopping()) || core::path_exists(files_.cancel());
+    return Sight{.event = stopping ? Event::stop_begun : Event::attempt_written,
+                 .started = attempt_->started};
 }
 
 // Asked only after the wrapper was seen to be gone, so that nothing can be said in between.
@@ -263,7 +257,8 @@ std::optional<LocalJob::Sight> LocalJob::see_final_words() {
         return Sight{.event = Event::words_unreadable, .reason = core::to_string(exit.error())};
     }
     if (exit && *exit) {
-        return Sight{.event = event_of(**exit),
+        return Sight{.event = Event::over,
+                     .end = end_of(**exit),
                      .source = Source::wrapper,
                      .reason = reason_of(**exit),
                      .exit_status = (*exit)->status,
@@ -275,7 +270,8 @@ std::optional<LocalJob::Sight> LocalJob::see_final_words() {
     }
     const auto verdict = read_verdict(files_);
     if (verdict && *verdict) {
-        return Sight{.event = event_of(**verdict),
+        return Sight{.event = Event::over,
+                     .end = (*verdict)->end,
                      .reason = (*verdict)->reason,
                      .started = attempt_ ? attempt_->started : core::WallTime{},
                      .finished = (*verdict)->time};
@@ -285,10 +281,11 @@ std::optional<LocalJob::Sight> LocalJob::see_final_words() {
 
 // The command may have run, its wrapper is gone, and there is no word of it that can be believed.
 LocalJob::Sight LocalJob::see_abandoned(LocalContext& context) {
-    VerdictWord verdict{.state = State::lost, .time = context.clock.wall()};
+    VerdictWord verdict{.end = End::vanished, .time = context.clock.wall()};
     if (attempt_ && attempt_->wrapper.boot_id != context.boot_id) {
+        verdict.end = End::node_lost;
         verdict.reason = "the machine was restarted while the job ran";
-        return conclude(verdict, Event::machine_restarted, context);
+        return conclude(verdict, context);
     }
     const auto all = list_processes();
     if (!all) {
@@ -311,7 +308,7 @@ LocalJob::Sight LocalJob::see_abandoned(LocalContext& context) {
     if (!left.empty()) {
         verdict.reason += fmt::format("; {} of its processes cannot be ended", left.size());
     }
-    return conclude(verdict, Event::wrapper_gone, context);
+    return conclude(verdict, context);
 }
 
 // Whether the attempt may be started at all, decided while no wrapper can begin.
@@ -319,22 +316,22 @@ std::optional<LocalJob::Sight> LocalJob::see_permission(LocalContext& context) {
     const auto lock = core::FileLock::try_acquire(files_.lock());
     if (!lock && lock.error().fault == Fault::not_found && core::path_exists(directory_.job())) {
         return conclude(
-            {.state = State::lost,
+            {.end = End::vanished,
              .reason = "the directory of its attempt was removed: " + files_.path.string(),
              .time = context.clock.wall()},
-            Event::wrapper_gone, context);
+            context);
     }
     if (!lock) {
         return Sight{.event = Event::words_unreadable, .reason = core::to_string(lock.error())};
     }
     if (!*lock || core::path_exists(files_.attempt())) {
-        return Sight{.event = Event::nothing_begun};  // it began after we looked: look again
+        return Sight{.event = Event::being_started};  // it began after we looked: look again
     }
     if (core::path_exists(files_.cancel())) {
-        return conclude({.state = State::cancelled,
+        return conclude({.end = End::cancelled,
                          .reason = "cancelled before the command was started",
                          .time = context.clock.wall()},
-                        Event::cancelled_before_run, context);
+                        context);
     }
     if (const auto loaded = spec_text_.empty() ? load() : Result<void>(); !loaded) {
         return Sight{.event = Event::words_unreadable, .reason = core::to_string(loaded.error())};
@@ -347,7 +344,7 @@ LocalJob::Sight LocalJob::see_unstarted(LocalContext& context) {
         return *sight;
     }
     if (context.hold_reason) {
-        return {.event = Event::nothing_begun,
+        return {.event = Event::waiting,
                 .reason = "the node is held: " + *context.hold_reason};
     }
     if (started_ != 0) {
@@ -362,33 +359,40 @@ LocalJob::Sight LocalJob::see_unstarted(LocalContext& context) {
         last_failure_ = started ? last_failure_ : core::to_string(started.error());
         next_try_ = context.clock.monotonic() + context.options.start_wait * (1 << (2 * tries_));
         ++tries_;
+        if (started) {
+            return {.event = Event::being_started, .reason = last_failure_};
+        }
     }
-    return {.event = Event::nothing_begun, .reason = last_failure_};
+    return {.event = Event::waiting, .reason = last_failure_};
 }
 
 // A job that was told to have failed must not start after all, so the verdict comes first.
 LocalJob::Sight LocalJob::give_up(LocalContext& context) {
     const VerdictWord verdict{
-        .state = State::failed,
+        .end = End::start_failed,
         .reason = fmt::format("the wrapper could not start the command in {} tries: {}",
                               k_tries_max, last_failure_),
         .time = context.clock.wall()};
     if (auto written = core::write_file(files_.verdict(), verdict_text(verdict), 0600); !written) {
         --tries_;
         next_try_ = context.clock.monotonic() + k_wait_for_disk;
-        return {.event = Event::nothing_begun, .reason = core::to_string(written.error())};
+        return {.event = Event::waiting, .reason = core::to_string(written.error())};
     }
-    return {.event = Event::start_given_up, .reason = verdict.reason, .finished = verdict.time};
+    return {.event = Event::over,
+            .end = verdict.end,
+            .reason = verdict.reason,
+            .finished = verdict.time};
 }
 
 // A verdict that any controller would reach again from the same files; writing it keeps its time.
-LocalJob::Sight LocalJob::conclude(VerdictWord verdict, Event event, LocalContext& context) {
+LocalJob::Sight LocalJob::conclude(VerdictWord verdict, LocalContext& context) {
     if (auto written = core::write_file(files_.verdict(), verdict_text(verdict), 0600); !written) {
         context.log.warn(
             "a verdict could not be written",
             {{"job", status_.token.value}, {"error", core::to_string(written.error())}});
     }
-    return {.event = event,
+    return {.event = Event::over,
+            .end = verdict.end,
             .reason = std::move(verdict.reason),
             .started = attempt_ ? attempt_->started : core::WallTime{},
             .finished = verdict.time};
@@ -427,6 +431,7 @@ bool LocalJob::apply(const Sight& sight, LocalContext& context) {
     }
     const bool changed = *next != status_.state;
     status_.state = *next;
+    status_.end = *next == State::ended ? sight.end : std::nullopt;
     status_.reason = sight.reason;
     status_.source = *next == State::unknown ? Source::none : sight.source;
     if (*next != State::unknown) {  // its age tells since when nothing is known

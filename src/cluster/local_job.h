@@ -48,6 +48,7 @@ class LocalJob {
   private:
     struct Sight {
         Event event;
+        std::optional<End> end{};
         Source source = Source::scheduler;
         std::string reason{};
         std::optional<int> exit_status{};
@@ -66,7 +67,7 @@ class LocalJob {
     Sight see_abandoned(LocalContext& context);
     std::optional<Sight> see_permission(LocalContext& context);
     Sight give_up(LocalContext& context);
-    Sight conclude(VerdictWord verdict, Event event, LocalContext& context);
+    Sight conclude(VerdictWord verdict, LocalContext& context);
     Result<void> start(LocalContext& context);
     bool is_starting(const LocalContext& context) const;
     bool apply(const Sight& sight, LocalContext& context);

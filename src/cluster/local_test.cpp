@@ -24,9 +24,9 @@ TEST_F(LocalJobs, RunACommandAndTellHowItEnded) {
     ASSERT_TRUE(local_->submit(shell("good", "echo out; echo err >&2")));
     ASSERT_TRUE(local_->submit(shell("bad", "exit 3")));
     ASSERT_TRUE(local_->submit(shell("shot", "kill -KILL $$")));
-    ASSERT_TRUE(reaches("good", State::succeeded));
-    ASSERT_TRUE(reaches("bad", State::failed));
-    ASSERT_TRUE(reaches("shot", State::failed));
+    ASSERT_TRUE(ends("good", End::completed));
+    ASSERT_TRUE(ends("bad", End::failed));
+    ASSERT_TRUE(ends("shot", End::failed));
     EXPECT_EQ(status("good").exit_status, 0);
     EXPECT_EQ(status("good").source, Source::wrapper);
     EXPECT_EQ(status("bad").exit_status, 3);
@@ -43,9 +43,9 @@ TEST_F(LocalJobs, TellEveryChangeOnce) {
     ASSERT_TRUE(local_->submit(shell("one", "while [ ! -e go ]; do sleep 0.01; done")));
     ASSERT_TRUE(reaches("one", State::running));
     std::ofstream(files("one").path / "go");
-    ASSERT_TRUE(reaches("one", State::succeeded));
+    ASSERT_TRUE(ends("one", End::completed));
     local_->poll();
-    EXPECT_THAT(told_, ElementsAre("one running", "one succeeded"));
+    EXPECT_THAT(told_, ElementsAre("one starting", "one running", "one ended"));
 }
 
 TEST_F(LocalJobs, SubmittingTwiceIsOneJob) {
@@ -53,7 +53,7 @@ TEST_F(LocalJobs, SubmittingTwiceIsOneJob) {
     const auto spec = shell("once", "echo ran >> $SUST_JOB_ATTEMPT/../ran");
     ASSERT_TRUE(local_->submit(spec));
     ASSERT_TRUE(local_->submit(spec));
-    ASSERT_TRUE(reaches("once", State::succeeded));
+    ASSERT_TRUE(ends("once", End::completed));
     ASSERT_TRUE(local_->submit(spec));
     reopen();
     ASSERT_TRUE(local_->submit(spec));
@@ -87,7 +87,7 @@ TEST_F(LocalJobs, SeeAFixedEnvironmentAndTheirOwn) {
     auto spec = shell("env", "env; pwd; ulimit -c >/dev/null; cat");
     spec.environment = {{"MINE", "mine"}, {"LANG", "C"}};
     ASSERT_TRUE(local_->submit(spec));
-    ASSERT_TRUE(reaches("env", State::succeeded));
+    ASSERT_TRUE(ends("env", End::completed));
     const auto seen = log("env");
     EXPECT_THAT(seen, HasSubstr("MINE=mine\n"));
     EXPECT_THAT(seen, HasSubstr("LANG=C\n"));
@@ -105,9 +105,9 @@ TEST_F(LocalJobs, SayWhyACommandCannotStart) {
     ASSERT_TRUE(local_->submit({.token = {"directory"}, .argv = {"/tmp"}}));
     ASSERT_TRUE(
         local_->submit({.token = {"nowhere"}, .argv = {"true"}, .workdir = "/no/such/directory"}));
-    ASSERT_TRUE(reaches("absent", State::failed));
-    ASSERT_TRUE(reaches("directory", State::failed));
-    ASSERT_TRUE(reaches("nowhere", State::failed));
+    ASSERT_TRUE(ends("absent", End::start_failed));
+    ASSERT_TRUE(ends("directory", End::start_failed));
+    ASSERT_TRUE(ends("nowhere", End::start_failed));
     EXPECT_EQ(status("absent").exit_status, 127);
     EXPECT_THAT(status("absent").reason, HasSubstr("start '/no/such/program': No such file"));
     EXPECT_EQ(status("directory").exit_status, 126);
@@ -120,7 +120,7 @@ TEST_F(LocalJobs, AreStoppedAtTheirTimeLimit) {
     auto spec = shell("slow", "sleep 100");
     spec.time_limit = 100ms;
     ASSERT_TRUE(local_->submit(spec));
-    ASSERT_TRUE(reaches("slow", State::timed_out));
+    ASSERT_TRUE(ends("slow", End::time_limit));
     EXPECT_EQ(status("slow").reason, "time limit of 100ms reached");
     EXPECT_EQ(status("slow").exit_status, 128 + SIGTERM);
 }
@@ -131,7 +131,7 @@ TEST_F(LocalJobs, MayCleanUpWhenTheyAreCancelled) {
         "tidy", "trap 'echo saved; exit 143' TERM; echo ready; while :; do sleep 0.01; done")));
     ASSERT_TRUE(until([&] { return log("tidy") == "ready\n"; }));
     ASSERT_TRUE(local_->cancel({"tidy"}));
-    ASSERT_TRUE(reaches("tidy", State::cancelled));
+    ASSERT_TRUE(ends("tidy", End::cancelled));
     EXPECT_EQ(log("tidy"), "ready\nsaved\n");
     EXPECT_EQ(status("tidy").exit_status, 143);
     EXPECT_TRUE(local_->cancel({"tidy"}));
@@ -147,7 +147,7 @@ TEST_F(LocalJobs, AreKilledWhenTheGraceIsOver) {
     ASSERT_TRUE(local_->submit(spec));
     ASSERT_TRUE(until([&] { return log("stubborn") == "ready\n"; }));
     ASSERT_TRUE(local_->cancel({"stubborn"}));
-    ASSERT_TRUE(reaches("stubborn", State::cancelled));
+    ASSERT_TRUE(ends("stubborn", End::cancelled));
     EXPECT_EQ(status("stubborn").exit_status, 128 + SIGKILL);
 }
 
@@ -156,15 +156,15 @@ TEST_F(LocalJobs, CanBeCancelledBeforeTheyStart) {
     ASSERT_TRUE(local_->hold(local_->nodes().value().front().name, "maintenance"));
     ASSERT_TRUE(local_->submit(shell("waiting", "touch ran")));
     local_->poll();
-    EXPECT_EQ(status("waiting").state, State::pending);
+    EXPECT_EQ(status("waiting").state, State::queued);
     EXPECT_THAT(status("waiting").reason, HasSubstr("held: maintenance"));
     ASSERT_TRUE(local_->cancel({"waiting"}));
-    EXPECT_EQ(status("waiting").state, State::cancelled);
+    EXPECT_EQ(status("waiting").end, End::cancelled);
     reopen();
     ASSERT_TRUE(local_->nodes().value().front().held);
     ASSERT_TRUE(local_->release(local_->nodes().value().front().name));
     local_->poll();
-    EXPECT_EQ(status("waiting").state, State::cancelled);
+    EXPECT_EQ(status("waiting").end, End::cancelled);
     EXPECT_FALSE(core::path_exists(files("waiting").path / "ran"));
     EXPECT_FALSE(local_->hold("elsewhere", "x"));
 }
@@ -180,7 +180,7 @@ TEST_F(LocalJobs, CancelledAtOnceEndCancelledOrNeverStart) {
         ASSERT_TRUE(local_->cancel({token}));
     }
     for (int i = 0; i < 10; ++i) {
-        EXPECT_TRUE(reaches(fmt::format("brief-{}", i), State::cancelled));
+        EXPECT_TRUE(ends(fmt::format("brief-{}", i), End::cancelled));
     }
 }
 
@@ -189,17 +189,17 @@ TEST_F(LocalJobs, GoOnWithoutTheControllerAndAreFoundAgain) {
     ASSERT_TRUE(local_->submit(shell("long", "while [ ! -e go ]; do sleep 0.01; done; echo done")));
     ASSERT_TRUE(local_->submit(shell("short", "exit 7")));
     ASSERT_TRUE(reaches("long", State::running));
-    ASSERT_TRUE(reaches("short", State::failed));
+    ASSERT_TRUE(ends("short", End::failed));
     const auto before = status("short");
     reopen();
     EXPECT_EQ(status("long").state, State::running);
     EXPECT_EQ(status("long").epoch, 1);
-    EXPECT_EQ(status("short").state, State::failed);
+    EXPECT_EQ(status("short").end, End::failed);
     EXPECT_EQ(status("short").finished, before.finished);
     local_.reset();
     std::ofstream(files("long").path / "go");
     open();
-    ASSERT_TRUE(reaches("long", State::succeeded));
+    ASSERT_TRUE(ends("long", End::completed));
     EXPECT_EQ(log("long"), "done\n");
 }
 
@@ -207,10 +207,10 @@ TEST_F(LocalJobs, HaveANewEpochForEveryAttempt) {
     open();
     ASSERT_TRUE(local_->submit(shell("again", "echo attempt $SUST_JOB_EPOCH; exit 1")));
     EXPECT_EQ(local_->resubmit({"again"}).error().fault, Fault::conflict);
-    ASSERT_TRUE(reaches("again", State::failed));
+    ASSERT_TRUE(ends("again", End::failed));
     EXPECT_EQ(local_->resubmit({"again"}).value(), 2);
     EXPECT_EQ(read_fence(local_->job_directory({"again"})).value(), 2);
-    ASSERT_TRUE(reaches("again", State::failed));
+    ASSERT_TRUE(ends("again", End::failed));
     EXPECT_EQ(log("again"), "attempt 2\n");
     EXPECT_EQ(status("again").epoch, 2);
     reopen();
@@ -238,13 +238,13 @@ TEST_F(LocalJobs, AreForgottenOnlyWhenTheyHaveEnded) {
     ASSERT_TRUE(reaches("gone", State::running));
     EXPECT_EQ(local_->forget({"gone"}).error().fault, Fault::conflict);
     ASSERT_TRUE(local_->cancel({"gone"}));
-    ASSERT_TRUE(reaches("gone", State::cancelled));
+    ASSERT_TRUE(ends("gone", End::cancelled));
     ASSERT_TRUE(local_->forget({"gone"}));
     ASSERT_TRUE(local_->forget({"gone"}));
     EXPECT_FALSE(core::path_exists(options_.jobs / "gone"));
     EXPECT_FALSE(local_->describe({"gone"}).value());
     ASSERT_TRUE(local_->submit(shell("gone", "true")));
-    EXPECT_TRUE(reaches("gone", State::succeeded));
+    EXPECT_TRUE(ends("gone", End::completed));
 }
 
 TEST_F(LocalJobs, AreLimitedInNumber) {
@@ -255,7 +255,7 @@ TEST_F(LocalJobs, AreLimitedInNumber) {
     const auto third = local_->submit(shell("third", "true"));
     ASSERT_FALSE(third);
     EXPECT_EQ(third.error().fault, Fault::exhausted);
-    ASSERT_TRUE(reaches("second", State::succeeded));
+    ASSERT_TRUE(ends("second", End::completed));
     EXPECT_TRUE(local_->submit(shell("third", "true")));
 }
 
@@ -274,17 +274,17 @@ TEST_F(LocalJobs, KeepTheEndOfALongLog) {
         [&] { return local_->logs({"loud"}, Stream::out, 0, 1).value().next_offset > 4 << 20; }));
     EXPECT_TRUE(end());
     std::ofstream(files("loud").path / "go");
-    ASSERT_TRUE(reaches("loud", State::succeeded));
+    ASSERT_TRUE(ends("loud", End::completed));
 }
 
 TEST_F(LocalJobs, AreNotLookedAtAgainWhenTheyHaveEnded) {
     open();
     ASSERT_TRUE(local_->submit(shell("first", "echo kept; exit 1")));
-    ASSERT_TRUE(reaches("first", State::failed));
+    ASSERT_TRUE(ends("first", End::failed));
     const auto before = status("first");
     ASSERT_TRUE(core::write_file(files("first").exit(), "torn"));
     local_->poll();
-    EXPECT_EQ(status("first").state, State::failed);
+    EXPECT_EQ(status("first").end, End::failed);
     EXPECT_EQ(status("first").observed, before.observed);
     EXPECT_EQ(local_->logs({"first"}, Stream::out, 2, 100).value().end, 5U);
 }
@@ -302,21 +302,21 @@ TEST_F(LocalJobs, FailWhenTheWrapperItselfCannotStart) {
     options_.start_wait = 1ms;
     open();
     ASSERT_TRUE(local_->submit(shell("stuck", "true")));
-    ASSERT_TRUE(reaches("stuck", State::failed));
+    ASSERT_TRUE(ends("stuck", End::start_failed));
     EXPECT_THAT(status("stuck").reason, HasSubstr("/no/such/agent"));
     options_.agent = SUST_AGENT;
     reopen();
     local_->poll();
-    EXPECT_EQ(status("stuck").state, State::failed);
+    EXPECT_EQ(status("stuck").end, End::start_failed);
     EXPECT_EQ(local_->resubmit({"stuck"}).value(), 2);
-    EXPECT_TRUE(reaches("stuck", State::succeeded));
+    EXPECT_TRUE(ends("stuck", End::completed));
 }
 
 TEST_F(LocalJobs, WorkUnderALongPath) {
     options_.jobs = temporary_.path() / std::string(75, 'a') / std::string(75, 'b') / "jobs";
     open();
     ASSERT_TRUE(local_->submit(shell(std::string(63, 't'), "pwd")));
-    EXPECT_TRUE(reaches(std::string(63, 't'), State::succeeded));
+    EXPECT_TRUE(ends(std::string(63, 't'), End::completed));
 }
 
 }  // namespace

@@ -6,42 +6,39 @@ namespace sust::cluster {
 namespace {
 
 constexpr std::size_t k_state_count = 8;
-constexpr std::size_t k_event_count = 12;
+constexpr std::size_t k_event_count = 8;
 
 using Cell = std::optional<State>;
 using Row = std::array<Cell, k_state_count>;
 
 constexpr Cell o = std::nullopt;
-constexpr Cell pend = State::pending;
+constexpr Cell plan = State::planned;
+constexpr Cell subm = State::submitted;
+constexpr Cell queu = State::queued;
+constexpr Cell star = State::starting;
 constexpr Cell run = State::running;
-constexpr Cell good = State::succeeded;
-constexpr Cell bad = State::failed;
-constexpr Cell canc = State::cancelled;
-constexpr Cell time = State::timed_out;
-constexpr Cell lost = State::lost;
+constexpr Cell stop = State::stopping;
+constexpr Cell end = State::ended;
 constexpr Cell unkn = State::unknown;
 
-// Columns in the order of State; a final state is left by resubmitting only.
+// Columns in the order of State. What is seen may skip states, because nobody looks at every
+// moment; a scheduler may send a starting job back to its queue; a job that is being stopped goes
+// on stopping; the end is left by resubmitting only.
 constexpr std::array<Row, k_event_count> k_table = {{
-    // pending running succeeded failed cancelled timed_out lost unknown
-    {pend, o, o, o, o, o, o, pend},           // nothing_begun
-    {run, run, o, o, o, o, o, run},           // attempt_written
-    {good, good, o, o, o, o, o, good},        // ended_well
-    {bad, bad, o, o, o, o, o, bad},           // ended_badly
-    {canc, canc, o, o, o, o, o, canc},        // ended_by_cancel
-    {time, time, o, o, o, o, o, time},        // ended_by_time_limit
-    {lost, lost, o, o, o, o, o, lost},        // wrapper_gone
-    {lost, lost, o, o, o, o, o, lost},        // machine_restarted
-    {canc, o, o, o, o, o, o, canc},           // cancelled_before_run
-    {bad, o, o, o, o, o, o, bad},             // start_given_up
-    {unkn, unkn, o, o, o, o, o, unkn},        // words_unreadable
-    {o, o, pend, pend, pend, pend, pend, o},  // resubmitted
+    // planned submitted queued starting running stopping ended unknown
+    {subm, subm, o, o, o, o, o, subm},           // handed_over
+    {queu, queu, queu, queu, o, stop, o, queu},  // waiting
+    {star, star, star, star, o, stop, o, star},  // being_started
+    {run, run, run, run, run, stop, o, run},     // attempt_written
+    {stop, stop, stop, stop, stop, stop, o, stop},  // stop_begun
+    {end, end, end, end, end, end, o, end},         // over
+    {unkn, unkn, unkn, unkn, unkn, unkn, o, unkn},  // words_unreadable
+    {o, o, o, o, o, o, plan, o},                    // resubmitted
 }};
 
 constexpr std::array<std::string_view, k_event_count> k_events = {
-    "nothing_begun",        "attempt_written",     "ended_well",       "ended_badly",
-    "ended_by_cancel",      "ended_by_time_limit", "wrapper_gone",     "machine_restarted",
-    "cancelled_before_run", "start_given_up",      "words_unreadable", "resubmitted"};
+    "handed_over", "waiting", "being_started",    "attempt_written",
+    "stop_begun",  "over",    "words_unreadable", "resubmitted"};
 
 }  // namespace
 

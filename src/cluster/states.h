@@ -12,18 +12,14 @@
 namespace sust::cluster {
 
 enum class Event {
-    nothing_begun,         // the words can be read, and say that no command was started
-    attempt_written,       // attempt.json is there and its wrapper lives
-    ended_well,            // exit.json: status 0
-    ended_badly,           // exit.json: another status, a signal, or a command that cannot start
-    ended_by_cancel,       // exit.json: the stop ladder ran because of cancel.json
-    ended_by_time_limit,   // exit.json: the stop ladder ran because time was up
-    wrapper_gone,          // no exit.json, no wrapper; what was left of the job has been ended
-    machine_restarted,     // no exit.json, and attempt.json carries another boot id
-    cancelled_before_run,  // cancel.json, and no wrapper that could still begin
-    start_given_up,        // the wrapper could not begin, and its last try is used up
-    words_unreadable,      // the carrier does not answer, or says what cannot be believed
-    resubmitted,           // the fence was raised for a further attempt
+    handed_over,       // the scheduler said that it has the job
+    waiting,           // it waits for resources, priority, a held node, or another try
+    being_started,     // it has its place; its wrapper is on the way
+    attempt_written,   // attempt.json is there and its wrapper lives
+    stop_begun,        // somebody asked it to end, or its time is up: the stop ladder runs
+    over,              // it has ended, in one of the ways of `End`
+    words_unreadable,  // carrier or scheduler do not answer, or say what cannot be believed
+    resubmitted,       // the fence was raised for a further attempt
 };
 
 std::string_view to_string(Event event);

@@ -33,7 +33,7 @@ class LocalJobs : public testing::Test {
         }
         EXPECT_TRUE(until([&] {
             for (const auto& job : all_jobs()) {
-                if (job.state == State::pending || job.state == State::running) {
+                if (!is_final(job.state) && job.state != State::unknown) {
                     return false;
                 }
             }
@@ -73,6 +73,12 @@ class LocalJobs : public testing::Test {
         auto found = local_->describe({token}).value();
         EXPECT_TRUE(found) << token;
         return found.value_or(JobStatus{});
+    }
+    bool ends(const std::string& token, End end) {
+        const bool ended = until([&] { return has_ended_with(status(token), end); });
+        EXPECT_TRUE(ended) << token << " is " << to_string(status(token).state) << ": "
+                           << status(token).reason;
+        return ended;
     }
     bool reaches(const std::string& token, State state) {
         const bool reached = until([&] { return status(token).state == state; });

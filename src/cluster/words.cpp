@@ -192,18 +192,18 @@ Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token
 
 std::string verdict_text(const VerdictWord& word) {
     return dump({{"format", k_format},
-                 {"state", to_string(word.state)},
+                 {"end", to_string(word.end)},
                  {"reason", word.reason.substr(0, k_detail_bytes_max)},
                  {"time", core::rfc3339(word.time)}});
 }
 
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files) {
     return read_word(files.verdict(), k_word_bytes_max, [](const json& document) {
-        const auto state = parse_state(document.at("state").get<std::string>());
-        if (!state || !is_final(*state)) {
-            throw std::invalid_argument("state is none that ends a job");
+        const auto end = parse_end(document.at("end").get<std::string>());
+        if (!end) {
+            throw std::invalid_argument(end.error().message);
         }
-        return VerdictWord{.state = *state,
+        return VerdictWord{.end = *end,
                            .reason = document.at("reason").get<std::string>(),
                            .time = time_at(document, "time")};
     });

@@ -24,7 +24,8 @@ struct AttemptFiles {
     Path exit() const { return path / "exit.json"; }
     Path reserve() const { return path / "exit.json.reserved"; }
     Path verdict() const { return path / "verdict.json"; }
-    Path cancel() const { return path / "cancel"; }  // empty: its being there is the word
+    Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
+    Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
@@ -73,7 +74,7 @@ struct ExitWord {
 
 // The scheduler's own word about an attempt whose wrapper says nothing.
 struct VerdictWord {
-    State state = State::lost;
+    End end = End::vanished;
     std::string reason;
     core::WallTime time{};
 };

@@ -288,6 +288,8 @@ void Wrapper::stop(Stop cause, int signal) {
     stop_ = cause;
     log_.info("stopping the job", {{"signal", std::to_string(signal)},
                                    {"grace", core::format_duration(job_.spec.stop_grace)}});
+    // An empty file needs no free block; without it the job is shown as running for a while.
+    const core::Fd told(::open(files_.stopping().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     kill_at_ = clock_.monotonic() + job_.spec.stop_grace;
     send(signal);
     send(SIGCONT);  // who is stopped cannot hear

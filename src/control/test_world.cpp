@@ -39,12 +39,14 @@ Result<void> PlayedCluster::submit(const cluster::JobSpec& spec) {
 Result<std::int64_t> PlayedCluster::resubmit(const Token& token) {
     auto& status = jobs.at(token).status;
     status.state = cluster::State::running;
+    status.end.reset();
     return ++status.epoch;
 }
 
 Result<void> PlayedCluster::cancel(const Token& token) {
     if (jobs.contains(token)) {
-        jobs.at(token).status.state = cluster::State::cancelled;
+        jobs.at(token).status.state = cluster::State::ended;
+        jobs.at(token).status.end = cluster::End::cancelled;
     }
     return {};
 }

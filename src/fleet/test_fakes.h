@@ -30,7 +30,8 @@ class FakeScheduler final : public cluster::Scheduler {
 
     void finish(const std::string& token, std::string reason = "killed by signal 9") {
         auto& status = jobs.at(token).status;
-        status.state = cluster::State::failed;
+        status.state = cluster::State::ended;
+        status.end = cluster::End::failed;
         status.reason = std::move(reason);
     }
     void finish_where(const std::function<bool(const Job&)>& which) {
@@ -65,12 +66,14 @@ class FakeScheduler final : public cluster::Scheduler {
         EXPECT_TRUE(is_final(status.state)) << "only an ended job may be resubmitted";
         starts += 1;
         status.state = cluster::State::running;
+        status.end.reset();
         return ++status.epoch;
     }
     Result<void> cancel(const cluster::Token& token) override {
         const auto found = jobs.find(token.value);
         if (found != jobs.end() && !ignore_cancel && !is_final(found->second.status.state)) {
-            found->second.status.state = cluster::State::cancelled;
+            found->second.status.state = cluster::State::ended;
+            found->second.status.end = cluster::End::cancelled;
         }
         return {};
     }

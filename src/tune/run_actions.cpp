@@ -95,14 +95,14 @@ Result<void> Runs::Impl::begin_attempt(Run& run, const std::optional<cluster::Jo
 }
 
 Result<void> Runs::Impl::end_job(Run& run, const cluster::JobStatus& job) {
-    if (job.state == cluster::State::succeeded) {
+    if (job.end == cluster::End::completed) {
         return step(run, Event::done);
     }
     // What a job of which nothing is known printed last says nothing about its end.
     const bool ended_by_itself =
-        job.state != cluster::State::lost && job.state != cluster::State::cancelled;
-    const auto event = job.state == cluster::State::lost        ? Event::lost
-                       : job.state == cluster::State::cancelled ? Event::stopped
+        !cluster::was_lost(job) && job.end != cluster::End::cancelled;
+    const auto event = cluster::was_lost(job)                   ? Event::lost
+                       : job.end == cluster::End::cancelled ? Event::stopped
                                                                 : Event::failed;
     return step(run, event, job_error(run, run.stage, job, ended_by_itself ? last_words(run) : ""));
 }

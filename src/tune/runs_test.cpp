@@ -10,6 +10,7 @@
 namespace sust::tune {
 namespace {
 
+using cluster::End;
 using cluster::State;
 using testing::Contains;
 using testing::HasSubstr;
@@ -35,7 +36,7 @@ class RunMachine : public testing::Test {
             if (before == stage) {
                 return;
             }
-            here.cluster.end(here.show(id).token(before), State::succeeded, 0);
+            here.cluster.end(here.show(id).token(before), End::completed, 0);
         }
         here.runs().tick();
     }
@@ -110,7 +111,7 @@ TEST_F(RunMachine, AKillDuringResumeMakesOneFurtherAttempt) {
         const auto id = other.runs().start(other.request())->id;
         const auto token = id + "-train";
         other.runs().tick();
-        other.cluster.end(token, State::failed, 137);
+        other.cluster.end(token, End::failed, 137);
         other.runs().tick();
         ASSERT_EQ(other.show(id).phase, Phase::failed);
         other.fuse.arm(at);
@@ -202,7 +203,7 @@ TEST_F(RunMachine, CancelStopsTheJobAndResumeGoesOnWithTheNextEpoch) {
     here.runs().tick();
     here.runs().tick();
     EXPECT_EQ(here.cluster.job(token).cancels, 1);
-    here.cluster.end(token, State::cancelled, 143);
+    here.cluster.end(token, End::cancelled, 143);
     here.runs().tick();
     EXPECT_EQ(here.show(id).phase, Phase::cancelled);
     EXPECT_FALSE(here.runs().cancel(id));
@@ -220,7 +221,7 @@ TEST_F(RunMachine, CancelInEachStageLeavesNoName) {
         const auto id = here.runs().start(here.request())->id;
         drive_to(id, stage);
         ASSERT_TRUE(here.runs().cancel(id));
-        here.cluster.end(id + "-" + std::string(to_string(stage)), State::cancelled, 143);
+        here.cluster.end(id + "-" + std::string(to_string(stage)), End::cancelled, 143);
         here.runs().tick();
         EXPECT_EQ(here.show(id).phase, Phase::cancelled);
         EXPECT_EQ(here.show(id).stage, stage);
@@ -230,7 +231,7 @@ TEST_F(RunMachine, CancelInEachStageLeavesNoName) {
 
 TEST_F(RunMachine, AFailedJobTellsItsStatusLastWordsAndTheNextStep) {
     const auto id = started();
-    here.cluster.end(id + "-train", State::failed, 137);
+    here.cluster.end(id + "-train", End::failed, 137);
     here.runs().tick();
     const auto run = here.show(id);
     EXPECT_EQ(run.phase, Phase::failed);
@@ -246,7 +247,8 @@ TEST_F(RunMachine, UnknownIsNotFailedAndLostCanBeResumed) {
     here.runs().tick();
     EXPECT_EQ(here.show(id).phase, Phase::train);
     here.cluster.job(id + "-train").status.reason = "its wrapper is gone";
-    here.cluster.job(id + "-train").status.state = State::lost;
+    here.cluster.job(id + "-train").status.state = State::ended;
+    here.cluster.job(id + "-train").status.end = End::vanished;
     here.runs().tick();
     EXPECT_EQ(here.show(id).phase, Phase::lost);
     EXPECT_EQ(here.show(id).error->message, "the job is lost: its wrapper is gone")
@@ -258,7 +260,7 @@ TEST_F(RunMachine, UnknownIsNotFailedAndLostCanBeResumed) {
 TEST_F(RunMachine, AResumedStageIsNotTrainedAgain) {
     const auto id = started();
     drive_to(id, Stage::convert);
-    here.cluster.end(id + "-convert", State::failed, 1);
+    here.cluster.end(id + "-convert", End::failed, 1);
     here.runs().tick();
     ASSERT_TRUE(here.runs().resume(id));
     EXPECT_EQ(here.drive(id).phase, Phase::succeeded);
@@ -368,7 +370,7 @@ TEST_F(RunMachine, ARemovedRunLetsGoOfItsInputsAndLeavesWhatItRegistered) {
     const auto id = started();
     drive_to(id, Stage::train);
     EXPECT_EQ(here.runs().remove(id).error().fault, core::Fault::conflict);
-    here.cluster.end(id + "-train", State::failed, 1);
+    here.cluster.end(id + "-train", End::failed, 1);
     here.runs().tick();
     EXPECT_FALSE(here.store.remove_name("tickets"));
     const auto folder = work(id).path;
@@ -402,7 +404,7 @@ TEST_F(RunMachine, AKillWhileARunIsRemovedIsFollowedByItsRemoval) {
         test::Installation other;
         const auto id = other.runs().start(other.request())->id;
         other.runs().tick();
-        other.cluster.end(id + "-train", State::failed, 1);
+        other.cluster.end(id + "-train", End::failed, 1);
         other.runs().tick();
         const auto folder = WorkFolder(other.places, other.show(id)).path;
         other.fuse.arm(at);
@@ -438,14 +440,14 @@ TEST_F(RunMachine, WhatTheStateDoesNotAllowSaysTheStateAndTheNextStep) {
     ASSERT_TRUE(here.runs().cancel(id));
     EXPECT_THAT(here.runs().resume(id).error().message, HasSubstr("is being cancelled"));
     EXPECT_THAT(here.runs().remove(id).error().hint, HasSubstr("wait"));
-    here.cluster.end(id + "-train", State::cancelled, 143);
+    here.cluster.end(id + "-train", End::cancelled, 143);
     here.runs().tick();
     EXPECT_EQ(here.runs().cancel(id).error().message, "the run " + id + " has ended: cancelled");
 }
 
 TEST_F(RunMachine, AJobThatWasEndedWithAllOfSustLeavesARunToResume) {
     const auto id = started();
-    here.cluster.end(id + "-train", State::cancelled, 143);
+    here.cluster.end(id + "-train", End::cancelled, 143);
     here.runs().tick();
     const auto run = here.show(id);
     EXPECT_EQ(run.phase, Phase::cancelled);

@@ -177,13 +177,13 @@ core::Error job_error(const Run& run, Stage stage, const cluster::JobStatus& sta
                             "goes on from the last checkpoint",
                             run.id, to_string(stage), run.id)};
     const int code = status.exit_status.value_or(-1);
-    if (status.state == cluster::State::timed_out) {
+    if (status.end == cluster::End::time_limit) {
         error.fault = Fault::timeout;
         error.message = "the job passed its time limit";
-    } else if (status.state == cluster::State::lost) {
+    } else if (cluster::was_lost(status)) {
         error.fault = Fault::unavailable;
         error.message = "the job is lost: " + status.reason;
-    } else if (status.state == cluster::State::cancelled) {
+    } else if (status.end == cluster::End::cancelled) {
         error.fault = Fault::conflict;
         error.message = "Sust was stopped (sust down) while the run was at work";
         error.hint = fmt::format("sust tune resume {} goes on from the last checkpoint", run.id);

@@ -25,12 +25,13 @@ std::string examples(int count) {
 
 // --- the cluster
 
-void FakeCluster::end(const std::string& token, cluster::State state, int exit_status) {
+void FakeCluster::end(const std::string& token, cluster::End end, int exit_status) {
     auto& job = jobs.at(token);
-    if (state == cluster::State::succeeded) {
+    if (end == cluster::End::completed) {
         play(job.spec);
     }
-    job.status.state = state;
+    job.status.state = cluster::State::ended;
+    job.status.end = end;
     job.status.exit_status = exit_status;
 }
 
@@ -54,6 +55,7 @@ core::Result<std::int64_t> FakeCluster::resubmit(const cluster::Token& token) {
     auto& job = jobs.at(token.value);
     EXPECT_TRUE(cluster::is_final(job.status.state));
     job.status.state = cluster::State::running;
+    job.status.end.reset();
     job.status.exit_status.reset();
     ++job.attempts;
     ++job.status.epoch;
@@ -163,7 +165,7 @@ Run Installation::drive(const std::string& id) {
             runs_->tick();
             for (auto& [token, job] : cluster.jobs) {
                 if (!cluster::is_final(job.status.state)) {
-                    cluster.end(token, cluster::State::succeeded, 0);
+                    cluster.end(token, cluster::End::completed, 0);
                 }
             }
             if (const auto run = runs_->show(id); run && is_final(run->phase)) {

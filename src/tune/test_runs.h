@@ -57,7 +57,7 @@ class FakeCluster final : public cluster::Scheduler {
 
     FakeJob& job(const std::string& token) { return jobs.at(token); }
     // A job that ends well has done its work.
-    void end(const std::string& token, cluster::State state, int exit_status);
+    void end(const std::string& token, cluster::End end, int exit_status);
 
     std::string_view name() const override { return "fake"; }
     std::set<cluster::Capability> capabilities() const override { return {}; }
