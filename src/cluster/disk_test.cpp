@@ -32,8 +32,8 @@ class JobsOnAFullDisk : public LocalJobs {
             std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
         }
         ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-        ASSERT_TRUE(core::make_directories(options_.jobs));
-        ASSERT_EQ(::mount("tmpfs", options_.jobs.c_str(), "tmpfs", 0, "size=1m"), 0);
+        ASSERT_TRUE(core::make_directories(options_.book.jobs));
+        ASSERT_EQ(::mount("tmpfs", options_.book.jobs.c_str(), "tmpfs", 0, "size=1m"), 0);
         mounted_ = true;
         open();
     }
@@ -42,7 +42,7 @@ class JobsOnAFullDisk : public LocalJobs {
         if (mounted_) {
             free_disk();
             local_.reset();
-            ::umount2(options_.jobs.c_str(), MNT_DETACH);
+            ::umount2(options_.book.jobs.c_str(), MNT_DETACH);
         }
     }
 
@@ -52,10 +52,10 @@ class JobsOnAFullDisk : public LocalJobs {
         const std::string block(64 << 10, 'x');
         while (file << block << std::flush) {
         }
-        ASSERT_EQ(core::free_bytes(options_.jobs).value(), 0U);
+        ASSERT_EQ(core::free_bytes(options_.book.jobs).value(), 0U);
     }
     void free_disk() { (void)core::remove_tree(filler()); }
-    Path filler() const { return options_.jobs / ".filler"; }
+    Path filler() const { return options_.book.jobs / ".filler"; }
 
     bool mounted_ = false;
 };
@@ -84,7 +84,7 @@ TEST_F(JobsOnAFullDisk, AreRefusedAndLeaveNothing) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().fault, Fault::exhausted);
     EXPECT_TRUE(local_->list().value().empty());
-    EXPECT_FALSE(core::path_exists(options_.jobs / "late"));
+    EXPECT_FALSE(core::path_exists(options_.book.jobs / "late"));
     free_disk();
     ASSERT_TRUE(local_->submit(shell("late", "true")));
     EXPECT_TRUE(ends("late", End::completed));
@@ -92,17 +92,17 @@ TEST_F(JobsOnAFullDisk, AreRefusedAndLeaveNothing) {
 
 TEST_F(JobsOnAFullDisk, WaitToStartUntilThereIsRoom) {
     const auto node = local_->nodes().value().front().name;
-    ASSERT_TRUE(local_->hold(node, "test"));
+    ASSERT_TRUE(hold(node, "test"));
     ASSERT_TRUE(local_->submit(shell("patient", "echo ran >> ../ran")));
     fill_disk();
-    ASSERT_TRUE(local_->release(node));
+    ASSERT_TRUE(release(node));
     ASSERT_TRUE(until([&] {
         return status("patient").reason.find(" free in ") != std::string::npos;
     })) << status("patient").reason;
     EXPECT_EQ(status("patient").state, State::queued);
     free_disk();
     ASSERT_TRUE(ends("patient", End::completed));
-    EXPECT_EQ(core::read_file(options_.jobs / "patient/ran", 100).value(), "ran\n");
+    EXPECT_EQ(core::read_file(options_.book.jobs / "patient/ran", 100).value(), "ran\n");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -57,6 +58,58 @@ Result<void> check_environment(const core::Environment& environment, std::size_t
     return {};
 }
 
+Result<void> check_range(std::string_view field, std::int64_t value, std::int64_t low,
+                         std::int64_t high) {
+    return value >= low && value <= high
+               ? Result<void>()
+               : fail(Fault::invalid, fmt::format("{} is not between {} and {}", value, low, high),
+                      {.where = std::string(field)});
+}
+
+// Far above any machine; they keep products of them in range.
+Result<void> check_shape(const Shape& shape) {
+    TRY(check_range("nodes", shape.nodes, 1, 100'000));
+    TRY(check_range("tasks_per_node", shape.tasks_per_node, 1, 10'000));
+    TRY(check_range("cpus_per_task", shape.cpus_per_task, 1, 10'000));
+    return check_range("gpus", shape.gpus.count, 0, 1'000);
+}
+
+// Words of a scheduler end in its command lines, environment and manifests.
+Result<void> check_word(std::string_view field, std::string_view word) {
+    constexpr std::size_t k_word_max = 128;
+    const bool fine = word.size() <= k_word_max && std::all_of(word.begin(), word.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+               std::string_view("._-:/@+").find(c) != std::string_view::npos;
+    });
+    return fine && (word.empty() || word.front() != '-')
+               ? Result<void>()
+               : fail(Fault::invalid, fmt::format("'{}' is no word", core::printable(word, 80)),
+                      {.where = std::string(field),
+                       .hint = "letters, digits and ._-:/@+, at most 128, not beginning with '-'"});
+}
+
+Result<void> check_words(const JobSpec& spec) {
+    constexpr std::size_t k_count_max = 1'000;
+    TRY(check_word("image", spec.image));
+    TRY(check_word("partition", spec.partition));
+    TRY(check_word("account", spec.account));
+    TRY(check_word("queue", spec.queue));
+    TRY(check_word("principal", spec.principal));
+    TRY(check_word("gpus.type", spec.shape.gpus.type));
+    for (const auto& node : spec.exclude_nodes) {
+        TRY(check_word("exclude_nodes", node));
+    }
+    if (spec.exclude_nodes.size() > k_count_max || spec.labels.size() > k_count_max) {
+        return fail(Fault::too_large, fmt::format("more than {}", k_count_max),
+                    {.where = spec.labels.size() > k_count_max ? "labels" : "exclude_nodes"});
+    }
+    for (const auto& [name, value] : spec.labels) {
+        TRY(check_word("labels", name));
+        TRY(check_word("labels", value));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_spec(const JobSpec& spec) {
@@ -77,6 +130,16 @@ Result<void> check_spec(const JobSpec& spec) {
     if (spec.time_limit <= Duration::zero() || spec.stop_grace < Duration::zero()) {
         return fail(Fault::invalid, "a time limit is positive, a grace is not negative",
                     {.where = "time_limit"});
+    }
+    if (spec.notice < Duration::zero() || spec.notice >= spec.time_limit) {
+        return fail(Fault::invalid, "must be shorter than the time limit", {.where = "notice"});
+    }
+    TRY(check_range("priority", spec.priority, k_priority_min, k_priority_max));
+    TRY(check_shape(spec.shape));
+    TRY(check_words(spec));
+    for (const auto& [name, value] : spec.options) {
+        TRY(check_text("options", name, total));
+        TRY(check_text("options", value, total));
     }
     return {};
 }

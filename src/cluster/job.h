@@ -3,6 +3,7 @@
 // A job is (back end, submit token): one submission of one wrapped command. docs/protocol/job.md.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,23 @@ struct Token {
     auto operator<=>(const Token&) const = default;
 };
 
+struct Gpus {
+    int count = 0;     // of each node
+    std::string type;  // empty: any
+    bool operator==(const Gpus&) const = default;
+};
+
+// The command is started once per task, all of them or none.
+struct Shape {
+    int nodes = 1;
+    int tasks_per_node = 1;
+    int cpus_per_task = 1;
+    std::uint64_t memory_bytes = 0;  // of each node; 0: what the back end gives
+    Gpus gpus;
+    bool operator==(const Shape&) const = default;
+};
+
+// What one attempt asks of a back end. Concrete: defaults were filled in by the caller.
 struct JobSpec {
     Token token;
     std::string name;               // for people
@@ -35,7 +53,21 @@ struct JobSpec {
     Path workdir;                   // empty: the attempt's own directory
     Duration time_limit = std::chrono::hours(24);
     Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
+    Duration notice{};       // SIGUSR1 so long before the time limit, to checkpoint; 0: none
+    Shape shape;
+    std::string image;       // an environment's name; empty: the node's own file system
+    int priority = 0;        // k_priority_min .. k_priority_max; higher is sooner
+    std::string partition;   // these three in the scheduler's own words; empty: its default
+    std::string account;
+    std::string queue;
+    std::string principal;   // whose identity runs it; empty: that of whoever runs the back end
+    std::map<std::string, std::string> labels;
+    std::map<std::string, std::string> options;  // passed through to this back end, checked there
+    std::vector<std::string> exclude_nodes;
 };
+
+inline constexpr int k_priority_min = -1000;
+inline constexpr int k_priority_max = 1000;
 
 // invalid or too_large, naming the field.
 Result<void> check_spec(const JobSpec& spec);

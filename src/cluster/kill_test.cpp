@@ -98,7 +98,7 @@ TEST_F(KilledJobs, RunOnceAtMostWhereverTheWrapperIsKilled) {
             }
         }
         ASSERT_TRUE(until([&] { return is_final(status(token).state); }));
-        const auto ran = read(options_.jobs / token / "ran");
+        const auto ran = read(options_.book.jobs / token / "ran");
         lost += status(token).end == End::vanished ? 1 : 0;
         if (status(token).end == End::completed) {
             EXPECT_EQ(ran, "ran\n");
@@ -126,7 +126,7 @@ TEST_F(KilledJobs, RunOnceWhereverTheControllerIsKilled) {
         for (int i = 0; i < 5; ++i) {
             const auto token = fmt::format("job-{}-{}", round, i);
             ASSERT_TRUE(ends(token, End::completed));
-            EXPECT_EQ(read(options_.jobs / token / "ran"), "ran\n");
+            EXPECT_EQ(read(options_.book.jobs / token / "ran"), "ran\n");
         }
         local_.reset();
     }
@@ -138,13 +138,13 @@ TEST_F(KilledJobs, RunEveryEpochOnceWhereverTheControllerIsKilled) {
     local_.reset();
     // A slow machine kills many controllers before one of them comes to a second attempt.
     constexpr int k_rounds_max = 300;
-    const auto second_ran = [&] { return read(options_.jobs / "loop/ran").size() > 2; };
+    const auto second_ran = [&] { return read(options_.book.jobs / "loop/ran").size() > 2; };
     for (int round = 0; round < 12 || (round < k_rounds_max && !second_ran()); ++round) {
         run_controller(60, [&] {
             while (true) {
                 local_->poll();
                 if (is_final(status("loop").state)) {
-                    (void)local_->resubmit({"loop"});
+                    (void)local_->resubmit({"loop"}, {});
                 }
             }
         });
@@ -156,7 +156,7 @@ TEST_F(KilledJobs, RunEveryEpochOnceWhereverTheControllerIsKilled) {
         expected += fmt::format("{}\n", epoch);
     }
     EXPECT_GT(status("loop").epoch, 1);
-    EXPECT_EQ(read(options_.jobs / "loop/ran"), expected);
+    EXPECT_EQ(read(options_.book.jobs / "loop/ran"), expected);
 }
 
 TEST_F(KilledJobs, StayCancelledWhereverTheControllerIsKilled) {
@@ -220,7 +220,7 @@ TEST_F(KilledJobs, OfAnEarlierBootAreLostAndNobodyIsSignalled) {
     EXPECT_TRUE(core::alive(wrapper));
     ASSERT_TRUE(core::send_signal(wrapper, SIGTERM));
     EXPECT_TRUE(until([&] { return !core::alive(wrapper); }));
-    EXPECT_EQ(local_->resubmit({"rebooted"}).value(), 2);
+    EXPECT_EQ(local_->resubmit({"rebooted"}, {}).value(), 2);
     EXPECT_TRUE(reaches("rebooted", State::running));
 }
 
@@ -241,7 +241,7 @@ TEST_F(KilledJobs, WithACorruptAttemptFileAreUnknownUntilTheyEnd) {
         EXPECT_EQ(status("torn").source, Source::none);
         EXPECT_THAT(status("torn").reason, HasSubstr("attempt.json"));
         EXPECT_EQ(local_->forget({"torn"}).error().fault, Fault::conflict);
-        EXPECT_EQ(local_->resubmit({"torn"}).error().fault, Fault::conflict);
+        EXPECT_EQ(local_->resubmit({"torn"}, {}).error().fault, Fault::conflict);
         local_.reset();
     }
     open();
@@ -263,26 +263,26 @@ TEST_F(KilledJobs, WithACorruptExitFileAreLost) {
 TEST_F(KilledJobs, WithACorruptSpecificationAreNeverStarted) {
     open();
     const auto node = local_->nodes().value().front().name;
-    ASSERT_TRUE(local_->hold(node, "test"));
+    ASSERT_TRUE(hold(node, "test"));
     ASSERT_TRUE(local_->submit(shell("one", "touch ../ran")));
     ASSERT_TRUE(local_->submit(shell("two", "touch ../ran")));
     ASSERT_TRUE(local_->submit(shell("three", "touch ../ran")));
     local_.reset();
-    std::ofstream(options_.jobs / "one/job.json") << "{\"format\":1,\"token\":\"two\"}";
-    std::ofstream(options_.jobs / "two/fence.json") << "{\"format\":1,\"epoch\":-1}";
-    ASSERT_TRUE(core::remove_tree(options_.jobs / "three/1"));
-    std::ofstream(options_.jobs / "stray-file");
-    ASSERT_TRUE(core::make_directories(options_.jobs / "half-made/1"));
-    ASSERT_TRUE(core::make_directories(options_.jobs / "Not a token"));
+    std::ofstream(options_.book.jobs / "one/job.json") << "{\"format\":1,\"token\":\"two\"}";
+    std::ofstream(options_.book.jobs / "two/fence.json") << "{\"format\":1,\"epoch\":-1}";
+    ASSERT_TRUE(core::remove_tree(options_.book.jobs / "three/1"));
+    std::ofstream(options_.book.jobs / "stray-file");
+    ASSERT_TRUE(core::make_directories(options_.book.jobs / "half-made/1"));
+    ASSERT_TRUE(core::make_directories(options_.book.jobs / "Not a token"));
     open();
-    ASSERT_TRUE(local_->release(node));
+    ASSERT_TRUE(release(node));
     local_->poll();
     EXPECT_EQ(status("one").state, State::unknown);
     EXPECT_EQ(status("two").state, State::unknown);
     EXPECT_EQ(status("three").end, End::vanished);
-    EXPECT_FALSE(core::path_exists(options_.jobs / "half-made"));
-    EXPECT_TRUE(core::path_exists(options_.jobs / "Not a token"));
-    EXPECT_FALSE(core::path_exists(options_.jobs / "one/ran"));
+    EXPECT_FALSE(core::path_exists(options_.book.jobs / "half-made"));
+    EXPECT_TRUE(core::path_exists(options_.book.jobs / "Not a token"));
+    EXPECT_FALSE(core::path_exists(options_.book.jobs / "one/ran"));
     EXPECT_EQ(local_->list().value().size(), 3U);
     EXPECT_TRUE(local_->cancel({"one"}));
     EXPECT_EQ(status("one").end, End::cancelled);
@@ -296,7 +296,7 @@ TEST_F(KilledJobs, WhoseDirectoryIsRemovedStop) {
     ASSERT_TRUE(local_->submit(shell("homeless", "sleep 1000")));
     ASSERT_TRUE(reaches("homeless", State::running));
     const auto word = attempt("homeless");
-    ASSERT_TRUE(core::remove_tree(options_.jobs / "homeless"));
+    ASSERT_TRUE(core::remove_tree(options_.book.jobs / "homeless"));
     EXPECT_TRUE(until([&] { return !core::alive(word.wrapper) && !core::alive(word.child); }));
     EXPECT_TRUE(ends("homeless", End::vanished));
 }

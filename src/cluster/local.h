@@ -2,19 +2,13 @@
 
 #include <memory>
 
-#include "cluster/scheduler.h"
-#include "cluster/words.h"
-#include "core/log.h"
+#include "cluster/book.h"
 
 namespace sust::cluster {
 
 struct LocalOptions {
-    Path jobs;                         // jobs/<token>/<attempt>/...
-    Path agent;                        // the sust-agent program
-    std::size_t max_live_jobs = 1000;  // pending or running; each costs a wrapper process
-    std::uint64_t log_bytes = k_log_bytes;
-    // For the lock of another controller; the kernel frees that of a killed one at once.
-    Duration lock_wait = std::chrono::seconds(5);
+    BookOptions book;
+    Path agent;  // the sust-agent program
     // Before the second start of a wrapper that ended too early; then 4, 16 and 64 times as long.
     Duration start_wait = std::chrono::milliseconds(100);
 };

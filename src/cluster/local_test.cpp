@@ -58,7 +58,7 @@ TEST_F(LocalJobs, SubmittingTwiceIsOneJob) {
     reopen();
     ASSERT_TRUE(local_->submit(spec));
     local_->poll();
-    EXPECT_EQ(core::read_file(options_.jobs / "once/ran", 100).value(), "ran\n");
+    EXPECT_EQ(core::read_file(options_.book.jobs / "once/ran", 100).value(), "ran\n");
     const auto other = local_->submit(shell("once", "true"));
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().fault, Fault::conflict);
@@ -153,7 +153,7 @@ TEST_F(LocalJobs, AreKilledWhenTheGraceIsOver) {
 
 TEST_F(LocalJobs, CanBeCancelledBeforeTheyStart) {
     open();
-    ASSERT_TRUE(local_->hold(local_->nodes().value().front().name, "maintenance"));
+    ASSERT_TRUE(hold(local_->nodes().value().front().name, "maintenance"));
     ASSERT_TRUE(local_->submit(shell("waiting", "touch ran")));
     local_->poll();
     EXPECT_EQ(status("waiting").state, State::queued);
@@ -162,11 +162,11 @@ TEST_F(LocalJobs, CanBeCancelledBeforeTheyStart) {
     EXPECT_EQ(status("waiting").end, End::cancelled);
     reopen();
     ASSERT_TRUE(local_->nodes().value().front().held);
-    ASSERT_TRUE(local_->release(local_->nodes().value().front().name));
+    ASSERT_TRUE(release(local_->nodes().value().front().name));
     local_->poll();
     EXPECT_EQ(status("waiting").end, End::cancelled);
     EXPECT_FALSE(core::path_exists(files("waiting").path / "ran"));
-    EXPECT_FALSE(local_->hold("elsewhere", "x"));
+    EXPECT_FALSE(hold("elsewhere", "x"));
 }
 
 TEST_F(LocalJobs, CancelledAtOnceEndCancelledOrNeverStart) {
@@ -206,16 +206,16 @@ TEST_F(LocalJobs, GoOnWithoutTheControllerAndAreFoundAgain) {
 TEST_F(LocalJobs, HaveANewEpochForEveryAttempt) {
     open();
     ASSERT_TRUE(local_->submit(shell("again", "echo attempt $SUST_JOB_EPOCH; exit 1")));
-    EXPECT_EQ(local_->resubmit({"again"}).error().fault, Fault::conflict);
+    EXPECT_EQ(local_->resubmit({"again"}, {}).error().fault, Fault::conflict);
     ASSERT_TRUE(ends("again", End::failed));
-    EXPECT_EQ(local_->resubmit({"again"}).value(), 2);
+    EXPECT_EQ(local_->resubmit({"again"}, {}).value(), 2);
     EXPECT_EQ(read_fence(local_->job_directory({"again"})).value(), 2);
     ASSERT_TRUE(ends("again", End::failed));
     EXPECT_EQ(log("again"), "attempt 2\n");
     EXPECT_EQ(status("again").epoch, 2);
     reopen();
     EXPECT_EQ(status("again").epoch, 2);
-    EXPECT_EQ(local_->resubmit({"absent"}).error().fault, Fault::not_found);
+    EXPECT_EQ(local_->resubmit({"absent"}, {}).error().fault, Fault::not_found);
 }
 
 TEST_F(LocalJobs, OfAnOlderEpochMayNotCommitAndAreStopped) {
@@ -241,14 +241,14 @@ TEST_F(LocalJobs, AreForgottenOnlyWhenTheyHaveEnded) {
     ASSERT_TRUE(ends("gone", End::cancelled));
     ASSERT_TRUE(local_->forget({"gone"}));
     ASSERT_TRUE(local_->forget({"gone"}));
-    EXPECT_FALSE(core::path_exists(options_.jobs / "gone"));
+    EXPECT_FALSE(core::path_exists(options_.book.jobs / "gone"));
     EXPECT_FALSE(local_->describe({"gone"}).value());
     ASSERT_TRUE(local_->submit(shell("gone", "true")));
     EXPECT_TRUE(ends("gone", End::completed));
 }
 
 TEST_F(LocalJobs, AreLimitedInNumber) {
-    options_.max_live_jobs = 2;
+    options_.book.max_live_jobs = 2;
     open();
     ASSERT_TRUE(local_->submit(shell("first", "sleep 1000")));
     ASSERT_TRUE(local_->submit(shell("second", "true")));
@@ -260,7 +260,7 @@ TEST_F(LocalJobs, AreLimitedInNumber) {
 }
 
 TEST_F(LocalJobs, KeepTheEndOfALongLog) {
-    options_.log_bytes = 1 << 20;
+    options_.book.log_bytes = 1 << 20;
     open();
     ASSERT_TRUE(local_->submit(
         shell("loud", "seq 1 1000000; echo last; while [ ! -e go ]; do sleep 0.01; done")));
@@ -291,7 +291,7 @@ TEST_F(LocalJobs, AreNotLookedAtAgainWhenTheyHaveEnded) {
 
 TEST_F(LocalJobs, BelongToOneControllerAtATime) {
     open();
-    options_.lock_wait = 50ms;
+    options_.book.lock_wait = 50ms;
     const auto second = open_local(options_, clock_, core::Log::silent());
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().fault, Fault::conflict);
@@ -308,12 +308,12 @@ TEST_F(LocalJobs, FailWhenTheWrapperItselfCannotStart) {
     reopen();
     local_->poll();
     EXPECT_EQ(status("stuck").end, End::start_failed);
-    EXPECT_EQ(local_->resubmit({"stuck"}).value(), 2);
+    EXPECT_EQ(local_->resubmit({"stuck"}, {}).value(), 2);
     EXPECT_TRUE(ends("stuck", End::completed));
 }
 
 TEST_F(LocalJobs, WorkUnderALongPath) {
-    options_.jobs = temporary_.path() / std::string(75, 'a') / std::string(75, 'b') / "jobs";
+    options_.book.jobs = temporary_.path() / std::string(75, 'a') / std::string(75, 'b') / "jobs";
     open();
     ASSERT_TRUE(local_->submit(shell(std::string(63, 't'), "pwd")));
     EXPECT_TRUE(ends(std::string(63, 't'), End::completed));

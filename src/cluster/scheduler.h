@@ -1,7 +1,9 @@
 #pragma once
 
-// The few verbs of a back end. A back end acts and never judges; absence is a value.
-// Called from the control loop's thread; calls return at once or within their deadline.
+// The few verbs of a back end; docs/protocol/scheduler.md is their contract. A back end acts and
+// never judges; absence is a value. Every verb is called from the control loop's thread and
+// returns at once: what has to ask a scheduler is done by the back end's own thread, and its
+// outcome comes from poll(), on the loop's thread.
 
 #include <functional>
 #include <memory>
@@ -14,15 +16,38 @@
 
 namespace sust::cluster {
 
-// What callers ask for instead of a back end's name.
-enum class Capability { time_limits, requeue, gang, devices, start_estimates, hold_nodes };
+// What callers ask for instead of a back end's name; what is absent is refused by submit.
+enum class Capability {
+    several_nodes,
+    several_tasks,
+    gpus,
+    memory_limits,
+    time_limits,      // the scheduler's own, besides the wrapper's
+    notice,           // the command hears of its time limit before
+    priorities,
+    partitions,       // partition, account and queue mean something
+    exclude_nodes,
+    start_estimates,
+    hold_nodes,
+    principals,       // runs a job as somebody else
+    job_directory,    // the job's files are seen by both sides
+};
+std::string_view to_string(Capability capability);
+
+enum class NodeState { idle, busy, draining, drained, down, unknown };
+std::string_view to_string(NodeState state);
 
 struct Node {
     std::string name;
+    NodeState state = NodeState::unknown;
     int cores = 0;
     std::uint64_t memory_bytes = 0;
-    bool held = false;
-    std::string hold_reason;
+    Gpus gpus;
+    std::vector<std::string> partitions;
+    bool held = false;         // by us
+    std::string hold_reason;   // ours
+    std::string reason;        // the scheduler's, or another administrator's
+    core::WallTime observed{};
 };
 
 struct LogChunk {
@@ -33,36 +58,72 @@ struct LogChunk {
 };
 enum class Stream { out, err };
 
+// One line of `sust backend check`.
+struct CheckLine {
+    enum class Outcome { good, warning, bad };
+    std::string what;
+    Outcome outcome = Outcome::bad;
+    std::string detail;
+    std::string hint;  // the next step, unless good
+};
+
+// Where a job would go and when.
+struct Outlook {
+    std::optional<core::WallTime> start;  // nothing: the back end cannot say
+    std::string where;                    // a partition, nodes, a namespace
+    std::string why;
+};
+
+class Scheduler;
+
+// invalid, naming the field, where the job asks for what the back end cannot do.
+Result<void> check_capabilities(const JobSpec& spec, const Scheduler& scheduler);
+
 class Scheduler {
   public:
+    template <class T>
+    using Then = std::function<void(Result<T>)>;
+
     virtual ~Scheduler() = default;
     virtual std::string_view name() const = 0;
     virtual std::set<Capability> capabilities() const = 0;
 
-    // Twice with one token is one job: the second call changes nothing and succeeds, unless the
-    // specification differs (conflict).
+    // Whether it could ever run here, by what is known now. invalid names the field and says why.
+    virtual Result<void> accepts(const JobSpec& spec) const = 0;
+    // Takes the job: when it returns, its words are on disk (planned), and the back end goes on
+    // until it has ended. Twice with one token is one job: the second call changes nothing and
+    // succeeds, unless the specification differs (conflict).
     virtual Result<void> submit(const JobSpec& spec) = 0;
     // A further attempt of a job whose last attempt is final: the epoch grows by one, first in
-    // the fence, then everywhere else. Returns the epoch.
-    virtual Result<std::int64_t> resubmit(const Token& token) = 0;
+    // the fence, then everywhere else. It keeps off `exclude_nodes`. Returns the epoch.
+    virtual Result<std::int64_t> resubmit(const Token& token,
+                                          const std::vector<std::string>& exclude_nodes) = 0;
     // Asks the job to end (its stop ladder). Absent and final jobs are fine.
     virtual Result<void> cancel(const Token& token) = 0;
     virtual Result<std::optional<JobStatus>> describe(const Token& token) = 0;
     virtual Result<std::vector<JobStatus>> list() = 0;
     // Called (on the control loop's thread, from poll()) with every job whose state changed.
     virtual void watch(std::function<void(const JobStatus&)> on_change) = 0;
-    // Looks for changes; the control loop calls it on a timer.
+    // Looks for changes; the control loop calls it on a timer, and when wake_fd() is readable.
     virtual void poll() = 0;
+    // Readable when a poll would find something; -1: the timer alone.
+    virtual int wake_fd() const { return -1; }
     virtual Result<LogChunk> logs(const Token& token, Stream stream, std::uint64_t offset,
                                   std::size_t max_bytes) = 0;
     // Forgets a final job and removes its directory.
     virtual Result<void> forget(const Token& token) = 0;
-    // The directory that both sides see (the carrier of the wrapper's words).
+    // The directory that both sides see (the carrier of the wrapper's words); empty without
+    // Capability::job_directory.
     virtual Path job_directory(const Token& token) const = 0;
+
+    // As last seen; each has its age.
     virtual Result<std::vector<Node>> nodes() = 0;
-    // Takes no further job on the node until release.
-    virtual Result<void> hold(std::string_view node, std::string_view reason) = 0;
-    virtual Result<void> release(std::string_view node) = 0;
+    // Takes no further job on the node until release, and what runs goes on. A node that somebody
+    // else holds keeps their reason, and release leaves it to them (conflict).
+    virtual void hold(std::string_view node, std::string_view reason, Then<void> then) = 0;
+    virtual void release(std::string_view node, Then<void> then) = 0;
+    virtual void outlook(const JobSpec& spec, Then<Outlook> then) = 0;
+    virtual void check(Then<std::vector<CheckLine>> then) = 0;
 };
 
 }  // namespace sust::cluster

@@ -22,7 +22,7 @@ class LocalJobs : public testing::Test {
   protected:
     LocalJobs()
         : temporary_(core::TemporaryDirectory::create("/tmp", "sust-cluster-").value()),
-          options_{.jobs = temporary_.path() / "jobs", .agent = SUST_AGENT} {}
+          options_{.book = {.jobs = temporary_.path() / "jobs"}, .agent = SUST_AGENT} {}
 
     ~LocalJobs() override {
         if (!local_) {
@@ -68,6 +68,18 @@ class LocalJobs : public testing::Test {
         return false;
     }
 
+    // The local back end answers at once.
+    Result<void> hold(const std::string& node, const std::string& reason) {
+        Result<void> outcome;
+        local_->hold(node, reason, [&](Result<void> told) { outcome = std::move(told); });
+        return outcome;
+    }
+    Result<void> release(const std::string& node) {
+        Result<void> outcome;
+        local_->release(node, [&](Result<void> told) { outcome = std::move(told); });
+        return outcome;
+    }
+
     std::vector<JobStatus> all_jobs() { return local_->list().value(); }
     JobStatus status(const std::string& token) {
         auto found = local_->describe({token}).value();
@@ -91,7 +103,7 @@ class LocalJobs : public testing::Test {
     }
 
     AttemptFiles files(const std::string& token, std::int64_t epoch = 1) {
-        return JobFiles{options_.jobs / token}.attempt(epoch);
+        return JobFiles{options_.book.jobs / token}.attempt(epoch);
     }
     AttemptWord attempt(const std::string& token, std::int64_t epoch = 1) {
         return read_attempt(files(token, epoch), {token}, epoch).value().value();

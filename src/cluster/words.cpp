@@ -80,6 +80,15 @@ auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
     }
 }
 
+Shape shape_of(const json& document) {
+    return {.nodes = document.at("nodes").get<int>(),
+            .tasks_per_node = document.at("tasks_per_node").get<int>(),
+            .cpus_per_task = document.at("cpus_per_task").get<int>(),
+            .memory_bytes = document.at("memory_bytes").get<std::uint64_t>(),
+            .gpus = {.count = document.at("gpus").get<int>(),
+                     .type = document.at("gpu_type").get<std::string>()}};
+}
+
 void check_identity(const json& document, const Token& token, std::int64_t epoch) {
     if (document.at("token").get<std::string>() != token.value ||
         document.at("epoch").get<std::int64_t>() != epoch) {
@@ -103,6 +112,22 @@ std::string job_text(const JobWord& word) {
                  {"workdir", spec.workdir.string()},
                  {"time_limit_seconds", seconds(spec.time_limit)},
                  {"stop_grace_seconds", seconds(spec.stop_grace)},
+                 {"notice_seconds", seconds(spec.notice)},
+                 {"nodes", spec.shape.nodes},
+                 {"tasks_per_node", spec.shape.tasks_per_node},
+                 {"cpus_per_task", spec.shape.cpus_per_task},
+                 {"memory_bytes", spec.shape.memory_bytes},
+                 {"gpus", spec.shape.gpus.count},
+                 {"gpu_type", spec.shape.gpus.type},
+                 {"image", spec.image},
+                 {"priority", spec.priority},
+                 {"partition", spec.partition},
+                 {"account", spec.account},
+                 {"queue", spec.queue},
+                 {"principal", spec.principal},
+                 {"labels", spec.labels},
+                 {"options", spec.options},
+                 {"exclude_nodes", spec.exclude_nodes},
                  {"log_bytes", word.log_bytes}});
 }
 
@@ -120,6 +145,17 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
         spec.workdir = document.at("workdir").get<std::string>();
         spec.time_limit = duration(document.at("time_limit_seconds").get<double>());
         spec.stop_grace = duration(document.at("stop_grace_seconds").get<double>());
+        spec.notice = duration(document.at("notice_seconds").get<double>());
+        spec.shape = shape_of(document);
+        document.at("image").get_to(spec.image);
+        document.at("priority").get_to(spec.priority);
+        document.at("partition").get_to(spec.partition);
+        document.at("account").get_to(spec.account);
+        document.at("queue").get_to(spec.queue);
+        document.at("principal").get_to(spec.principal);
+        document.at("labels").get_to(spec.labels);
+        document.at("options").get_to(spec.options);
+        document.at("exclude_nodes").get_to(spec.exclude_nodes);
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
         if (auto checked = check_spec(spec); !checked) {
             throw std::invalid_argument(core::to_string(checked.error()));
@@ -187,6 +223,16 @@ Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token
                         .max_rss_bytes = document.at("max_rss_bytes").get<std::uint64_t>(),
                         .cpu_seconds = document.at("cpu_seconds").get<double>(),
                         .leftovers = document.at("leftovers").get<int>()};
+    });
+}
+
+std::string orders_text(const OrdersWord& word) {
+    return dump({{"format", k_format}, {"exclude_nodes", word.exclude_nodes}});
+}
+
+Result<std::optional<OrdersWord>> read_orders(const AttemptFiles& files) {
+    return read_word(files.orders(), k_job_bytes_max, [](const json& document) {
+        return OrdersWord{document.at("exclude_nodes").get<std::vector<std::string>>()};
     });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cluster/job.h"
 
@@ -27,6 +28,7 @@ struct AttemptFiles {
     Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
+    Path orders() const { return path / "orders.json"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
     Path err() const { return path / "stderr"; }
@@ -72,6 +74,11 @@ struct ExitWord {
     int leftovers = 0;  // processes that even SIGKILL did not end in time
 };
 
+// What this attempt is to do otherwise than job.json says.
+struct OrdersWord {
+    std::vector<std::string> exclude_nodes;  // besides those of job.json
+};
+
 // The scheduler's own word about an attempt whose wrapper says nothing.
 struct VerdictWord {
     End end = End::vanished;
@@ -88,10 +95,12 @@ Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const
 Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
                                           std::int64_t epoch);
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
+Result<std::optional<OrdersWord>> read_orders(const AttemptFiles& files);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);
 std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
 std::string verdict_text(const VerdictWord& word);
+std::string orders_text(const OrdersWord& word);
 
 }  // namespace sust::cluster

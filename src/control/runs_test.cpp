@@ -48,7 +48,7 @@ class RunsTest : public testing::Test {
     bool trains(const std::string& id) {
         bool there = false;
         return test::soon([&] {
-            world_.on_loop([&] { there = world_.cluster.jobs.contains({id + "-train"}); });
+            world_.on_loop([&] { there = world_.cluster.jobs.contains(id + "-train"); });
             return there;
         });
     }
@@ -138,7 +138,7 @@ TEST_F(RunsTest, LogsAreReadPieceByPieceUntilTheEnd) {
     const auto id = start();
     ASSERT_TRUE(trains(id));
     world_.on_loop([&] {
-        auto& job = world_.cluster.jobs.at({id + "-train"});
+        auto& job = world_.cluster.jobs.at(id + "-train");
         job.err = "loading\xe2\x82";  // a character that is not whole yet
         job.out = "step 1\n";
     });
@@ -146,7 +146,7 @@ TEST_F(RunsTest, LogsAreReadPieceByPieceUntilTheEnd) {
     auto piece = world_.json_of(world_.get(target + "0"), 200);
     EXPECT_EQ(piece["text"], "loadingstep 1\n");
     EXPECT_EQ(piece["complete"], false);
-    world_.on_loop([&] { world_.cluster.jobs.at({id + "-train"}).err += "\xac end\n"; });
+    world_.on_loop([&] { world_.cluster.jobs.at(id + "-train").err += "\xac end\n"; });
     piece = world_.json_of(world_.get(target + piece["next_offset"].dump()), 200);
     EXPECT_EQ(piece["text"], "\xe2\x82\xac end\n");
     world_.json_of(world_.post("/api/v1/runs/" + id + "/cancel", json::object()), 200);

@@ -12,45 +12,13 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "cluster/scheduler.h"
+#include "cluster/fake_scheduler.h"
 #include "control/api.h"
 #include "control/reconciler.h"
 #include "core/http_client.h"
 #include "fleet/probe.h"
 
 namespace sust::control::test {
-
-// Remembers what was submitted; a job is what the test says it is.
-class PlayedCluster final : public cluster::Scheduler {
-  public:
-    struct Job {
-        cluster::JobSpec spec;
-        cluster::JobStatus status;
-        std::string out, err;
-    };
-    std::map<cluster::Token, Job> jobs;
-    void change(const cluster::Token& token, cluster::State state);
-
-    std::string_view name() const override { return "played"; }
-    std::set<cluster::Capability> capabilities() const override { return {}; }
-    Result<void> submit(const cluster::JobSpec& spec) override;
-    Result<std::int64_t> resubmit(const cluster::Token& token) override;
-    Result<void> cancel(const cluster::Token& token) override;
-    Result<std::optional<cluster::JobStatus>> describe(const cluster::Token& token) override;
-    Result<std::vector<cluster::JobStatus>> list() override;
-    void watch(std::function<void(const cluster::JobStatus&)> on_change) override;
-    void poll() override {}
-    Result<cluster::LogChunk> logs(const cluster::Token& token, cluster::Stream stream,
-                                   std::uint64_t offset, std::size_t max_bytes) override;
-    Result<void> forget(const cluster::Token& token) override;
-    core::Path job_directory(const cluster::Token&) const override { return {}; }
-    Result<std::vector<cluster::Node>> nodes() override;
-    Result<void> hold(std::string_view, std::string_view) override { return {}; }
-    Result<void> release(std::string_view) override { return {}; }
-
-  private:
-    std::function<void(const cluster::JobStatus&)> watcher_;
-};
 
 class World {
   public:
@@ -77,7 +45,7 @@ class World {
     core::SystemClock clock;
     core::TemporaryDirectory folder;
     core::Places places;
-    PlayedCluster cluster;
+    cluster::FakeScheduler cluster;
 
     core::Path socket() const { return places.run / "api.sock"; }
 

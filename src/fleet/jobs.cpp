@@ -65,7 +65,7 @@ Result<void> ReplicaJobs::start(const ReplicaRecord& replica, const ServicePlan&
     std::error_code ignored;
     std::filesystem::remove(command.socket, ignored);  // left by a process that was killed
     if (status) {
-        TRY(parts_.scheduler.resubmit(token_of(replica)));
+        TRY(parts_.scheduler.resubmit(token_of(replica), {}));
         return {};
     }
     return parts_.scheduler.submit({.token = token_of(replica),

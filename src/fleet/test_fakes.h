@@ -11,28 +11,19 @@
 
 #include <gtest/gtest.h>
 
-#include "cluster/scheduler.h"
+#include "cluster/fake_scheduler.h"
 #include "fleet/probe.h"
 
 namespace sust::fleet {
 
 // Jobs run until finish(), or until cancel() unless they are told to ignore it.
-class FakeScheduler final : public cluster::Scheduler {
+class FakeScheduler final : public cluster::FakeScheduler {
   public:
-    struct Job {
-        cluster::JobSpec spec;
-        cluster::JobStatus status;
-    };
-    std::map<std::string, Job> jobs;
-    bool ignore_cancel = false;
     std::optional<core::Error> refuse_submit;
     int starts = 0;
 
     void finish(const std::string& token, std::string reason = "killed by signal 9") {
-        auto& status = jobs.at(token).status;
-        status.state = cluster::State::ended;
-        status.end = cluster::End::failed;
-        status.reason = std::move(reason);
+        cluster::FakeScheduler::finish(token, cluster::End::failed, std::move(reason));
     }
     void finish_where(const std::function<bool(const Job&)>& which) {
         for (auto& [token, job] : jobs) {
@@ -49,61 +40,20 @@ class FakeScheduler final : public cluster::Scheduler {
         return count;
     }
 
-    std::string_view name() const override { return "fake"; }
-    std::set<cluster::Capability> capabilities() const override { return {}; }
     Result<void> submit(const cluster::JobSpec& spec) override {
         if (refuse_submit) {
             return tl::unexpected<core::Error>(*refuse_submit);
         }
         starts += 1;
-        jobs[spec.token.value] = {
-            spec,
-            {.token = spec.token, .name = spec.name, .state = cluster::State::running, .epoch = 1}};
+        TRY(cluster::FakeScheduler::submit(spec));
+        job(spec.token.value).err = "loading\nerror: no such model\nbye\n";
         return {};
     }
-    Result<std::int64_t> resubmit(const cluster::Token& token) override {
-        auto& status = jobs.at(token.value).status;
-        EXPECT_TRUE(is_final(status.state)) << "only an ended job may be resubmitted";
+    Result<std::int64_t> resubmit(const cluster::Token& token,
+                                  const std::vector<std::string>& exclude_nodes) override {
         starts += 1;
-        status.state = cluster::State::running;
-        status.end.reset();
-        return ++status.epoch;
+        return cluster::FakeScheduler::resubmit(token, exclude_nodes);
     }
-    Result<void> cancel(const cluster::Token& token) override {
-        const auto found = jobs.find(token.value);
-        if (found != jobs.end() && !ignore_cancel && !is_final(found->second.status.state)) {
-            found->second.status.state = cluster::State::ended;
-            found->second.status.end = cluster::End::cancelled;
-        }
-        return {};
-    }
-    Result<std::optional<cluster::JobStatus>> describe(const cluster::Token& token) override {
-        const auto found = jobs.find(token.value);
-        return found == jobs.end() ? std::optional<cluster::JobStatus>() : found->second.status;
-    }
-    Result<std::vector<cluster::JobStatus>> list() override {
-        std::vector<cluster::JobStatus> all;
-        for (const auto& [token, job] : jobs) {
-            all.push_back(job.status);
-        }
-        return all;
-    }
-    void watch(std::function<void(const cluster::JobStatus&)>) override {}
-    void poll() override {}
-    Result<cluster::LogChunk> logs(const cluster::Token&, cluster::Stream, std::uint64_t offset,
-                                   std::size_t) override {
-        const std::string text = "loading\nerror: no such model\nbye\n";
-        return cluster::LogChunk{.bytes = offset == 0 ? text : "", .next_offset = text.size()};
-    }
-    Result<void> forget(const cluster::Token& token) override {
-        EXPECT_TRUE(is_final(jobs.at(token.value).status.state));
-        jobs.erase(token.value);
-        return {};
-    }
-    Path job_directory(const cluster::Token& token) const override { return "/" + token.value; }
-    Result<std::vector<cluster::Node>> nodes() override { return std::vector<cluster::Node>(); }
-    Result<void> hold(std::string_view, std::string_view) override { return {}; }
-    Result<void> release(std::string_view) override { return {}; }
 };
 
 class FakeProber final : public Prober {

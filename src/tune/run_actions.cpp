@@ -88,7 +88,7 @@ Result<void> Runs::Impl::begin_attempt(Run& run, const std::optional<cluster::Jo
         run, run.stage,
         {.places = needs.places, .store = needs.store, .root = needs.root, .threads = threads()}));
     if (job) {
-        TRY(needs.scheduler.resubmit(job->token));
+        TRY(needs.scheduler.resubmit(job->token, {}));
         return {};
     }
     return needs.scheduler.submit(spec);

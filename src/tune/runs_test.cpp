@@ -99,7 +99,7 @@ TEST_F(RunMachine, AKillBetweenAnyTwoCallsIsFollowedByTheSameEnd) {
         EXPECT_EQ(other.store.statements(*run.result)->size(), 2u) << at;
         EXPECT_EQ(other.cluster.jobs.size(), 3u) << at;
         for (const auto& [token, job] : other.cluster.jobs) {
-            EXPECT_EQ(job.attempts, 1) << token << " killed at " << at;
+            EXPECT_EQ(job.status.epoch, 1) << token << " killed at " << at;
         }
         EXPECT_TRUE(other.roots().empty()) << at;
     }
@@ -128,7 +128,7 @@ TEST_F(RunMachine, AKillDuringResumeMakesOneFurtherAttempt) {
         const auto run = other.drive(id);
         EXPECT_EQ(run.phase, Phase::succeeded) << at;
         EXPECT_EQ(run.epoch, 2) << at;
-        EXPECT_EQ(other.cluster.job(token).attempts, 2) << at;
+        EXPECT_EQ(other.cluster.job(token).status.epoch, 2) << at;
     }
 }
 
@@ -212,7 +212,7 @@ TEST_F(RunMachine, CancelStopsTheJobAndResumeGoesOnWithTheNextEpoch) {
     ASSERT_TRUE(here.runs().resume(id));
     EXPECT_EQ(file(work(id).lease())["epoch"], 2);
     EXPECT_EQ(file(work(id).spec(Stage::train))["epoch"], 2);
-    EXPECT_EQ(here.cluster.job(token).attempts, 2);
+    EXPECT_EQ(here.cluster.job(token).status.epoch, 2);
     EXPECT_EQ(here.drive(id).phase, Phase::succeeded);
 }
 
@@ -264,8 +264,8 @@ TEST_F(RunMachine, AResumedStageIsNotTrainedAgain) {
     here.runs().tick();
     ASSERT_TRUE(here.runs().resume(id));
     EXPECT_EQ(here.drive(id).phase, Phase::succeeded);
-    EXPECT_EQ(here.cluster.job(id + "-train").attempts, 1);
-    EXPECT_EQ(here.cluster.job(id + "-convert").attempts, 2);
+    EXPECT_EQ(here.cluster.job(id + "-train").status.epoch, 1);
+    EXPECT_EQ(here.cluster.job(id + "-convert").status.epoch, 2);
 }
 
 TEST_F(RunMachine, WithoutEvaluationDataATenthIsHeldOut) {

@@ -26,76 +26,43 @@ std::string examples(int count) {
 // --- the cluster
 
 void FakeCluster::end(const std::string& token, cluster::End end, int exit_status) {
-    auto& job = jobs.at(token);
     if (end == cluster::End::completed) {
-        play(job.spec);
+        play(job(token).spec);
     }
-    job.status.state = cluster::State::ended;
-    job.status.end = end;
-    job.status.exit_status = exit_status;
+    finish(token, end, {}, exit_status);
 }
 
 core::Result<void> FakeCluster::submit(const cluster::JobSpec& spec) {
     fuse_->burn();
-    const auto [at, fresh] = jobs.try_emplace(spec.token.value);
-    if (!fresh && at->second.spec.argv != spec.argv) {
-        return core::fail(core::Fault::conflict, "another specification");
-    }
-    if (fresh) {
-        at->second = {
-            .spec = spec,
-            .status = {.token = spec.token, .state = cluster::State::running, .epoch = 1}};
-    }
+    TRY(FakeScheduler::submit(spec));
+    job(spec.token.value).err = "first\nlast words\n";
     fuse_->burn();
     return {};
 }
 
-core::Result<std::int64_t> FakeCluster::resubmit(const cluster::Token& token) {
+core::Result<std::int64_t> FakeCluster::resubmit(const cluster::Token& token,
+                                                 const std::vector<std::string>& exclude_nodes) {
     fuse_->burn();
-    auto& job = jobs.at(token.value);
-    EXPECT_TRUE(cluster::is_final(job.status.state));
-    job.status.state = cluster::State::running;
-    job.status.end.reset();
-    job.status.exit_status.reset();
-    ++job.attempts;
-    ++job.status.epoch;
+    const auto epoch = FakeScheduler::resubmit(token, exclude_nodes);
     fuse_->burn();
-    return job.status.epoch;
+    return epoch;
 }
 
 core::Result<void> FakeCluster::cancel(const cluster::Token& token) {
     fuse_->burn();
-    ++jobs.at(token.value).cancels;
-    return {};
+    return FakeScheduler::cancel(token);
 }
 
 core::Result<std::optional<cluster::JobStatus>> FakeCluster::describe(const cluster::Token& token) {
     fuse_->burn();
-    const auto found = jobs.find(token.value);
-    return found == jobs.end() ? std::optional<cluster::JobStatus>()
-                               : std::optional(found->second.status);
+    return FakeScheduler::describe(token);
 }
 
 core::Result<void> FakeCluster::forget(const cluster::Token& token) {
     fuse_->burn();
-    EXPECT_TRUE(cluster::is_final(jobs.at(token.value).status.state));
-    jobs.erase(token.value);
+    const auto forgotten = FakeScheduler::forget(token);
     fuse_->burn();
-    return {};
-}
-
-core::Result<std::vector<cluster::JobStatus>> FakeCluster::list() {
-    return std::vector<cluster::JobStatus>();
-}
-
-core::Result<cluster::LogChunk> FakeCluster::logs(const cluster::Token&, cluster::Stream,
-                                                  std::uint64_t offset, std::size_t) {
-    return offset > 0 ? cluster::LogChunk{.next_offset = offset, .complete = true}
-                      : cluster::LogChunk{.bytes = "first\nlast words\n", .next_offset = 17};
-}
-
-core::Result<std::vector<cluster::Node>> FakeCluster::nodes() {
-    return std::vector<cluster::Node>{{.name = "here", .cores = 3}};
+    return forgotten;
 }
 
 // --- the installation

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "cluster/fake_scheduler.h"
 #include "store/store.h"
 #include "tune/runs.h"
 
@@ -40,41 +41,23 @@ class Fuse {
     int calls_ = 0;
 };
 
-struct FakeJob {
-    cluster::JobSpec spec;
-    cluster::JobStatus status;
-    int attempts = 1;
-    int cancels = 0;
-};
-
-class FakeCluster final : public cluster::Scheduler {
+// Any call may be the last one that the controller makes.
+class FakeCluster final : public cluster::FakeScheduler {
   public:
-    explicit FakeCluster(Fuse& fuse) : fuse_(&fuse) {}
+    explicit FakeCluster(Fuse& fuse) : fuse_(&fuse) { end_on_cancel = false; }
 
-    std::map<std::string, FakeJob> jobs;
     // What an attempt does when it ends well; the stage's name is the token's last part.
     std::function<void(const cluster::JobSpec&)> play = [](const cluster::JobSpec&) {};
 
-    FakeJob& job(const std::string& token) { return jobs.at(token); }
     // A job that ends well has done its work.
     void end(const std::string& token, cluster::End end, int exit_status);
 
-    std::string_view name() const override { return "fake"; }
-    std::set<cluster::Capability> capabilities() const override { return {}; }
     core::Result<void> submit(const cluster::JobSpec& spec) override;
-    core::Result<std::int64_t> resubmit(const cluster::Token& token) override;
+    core::Result<std::int64_t> resubmit(const cluster::Token& token,
+                                        const std::vector<std::string>& exclude_nodes) override;
     core::Result<void> cancel(const cluster::Token& token) override;
     core::Result<std::optional<cluster::JobStatus>> describe(const cluster::Token& token) override;
-    core::Result<std::vector<cluster::JobStatus>> list() override;
-    void watch(std::function<void(const cluster::JobStatus&)>) override {}
-    void poll() override {}
-    core::Result<cluster::LogChunk> logs(const cluster::Token&, cluster::Stream,
-                                         std::uint64_t offset, std::size_t) override;
     core::Result<void> forget(const cluster::Token& token) override;
-    core::Path job_directory(const cluster::Token&) const override { return {}; }
-    core::Result<std::vector<cluster::Node>> nodes() override;
-    core::Result<void> hold(std::string_view, std::string_view) override { return {}; }
-    core::Result<void> release(std::string_view) override { return {}; }
 
   private:
     Fuse* fuse_;

@@ -274,7 +274,7 @@ Result<int> end_jobs(const Context& context, Progress& progress) {
         return 0;
     }
     auto jobs = TRY(
-        cluster::open_local({.jobs = context.places.jobs(), .agent = context.program("sust-agent")},
+        cluster::open_local({.book = {.jobs = context.places.jobs()}, .agent = context.program("sust-agent")},
                             context.clock, core::Log::silent()));
     const core::Deadline deadline(context.clock, std::chrono::seconds(60));
     int asked = 0;

@@ -91,7 +91,7 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     TRY(control::migrate(database));
     auto store = TRY(store::Store::open(places.store(), clock));
     const auto scheduler = TRY(cluster::open_local(
-        {.jobs = places.jobs(), .agent = places.bin / "sust-agent"}, clock, log.component("jobs")));
+        {.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"}, clock, log.component("jobs")));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 

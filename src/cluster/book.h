@@ -1,0 +1,86 @@
+#pragma once
+
+// What back ends have in common whose jobs are kept in directories: a folder of them under one
+// lock, submitting once, listing, logs, forgetting. A back end adds what it does with one job.
+
+#include <map>
+
+#include "cluster/kept_job.h"
+#include "cluster/scheduler.h"
+
+namespace sust::cluster {
+
+// A job of a back end. Book calls these on the control loop's thread.
+class BookedJob {
+  public:
+    explicit BookedJob(KeptJob kept) : kept_(std::move(kept)) {}
+    virtual ~BookedJob() = default;
+    BookedJob(const BookedJob&) = delete;
+    BookedJob& operator=(const BookedJob&) = delete;
+
+    const KeptJob& kept() const { return kept_; }
+    const JobStatus& status() const { return kept_.status(); }
+    // One step: looks, acts if something is due, and returns true if the state changed. Not called
+    // once the job has ended.
+    virtual bool look() = 0;
+    // After the wish was marked.
+    virtual Result<void> stop() = 0;
+    virtual Result<std::int64_t> resubmit(const std::vector<std::string>& exclude_nodes) = 0;
+
+  protected:
+    KeptJob kept_;
+};
+
+struct BookOptions {
+    Path jobs;                         // jobs/<token>/<attempt>/...
+    std::size_t max_live_jobs = 1000;  // not ended
+    std::uint64_t log_bytes = k_log_bytes;
+    // For the lock of another controller; the kernel frees that of a killed one at once.
+    Duration lock_wait = std::chrono::seconds(5);
+};
+
+class Book : public Scheduler {
+  public:
+    Result<void> submit(const JobSpec& spec) final;
+    Result<std::int64_t> resubmit(const Token& token,
+                                  const std::vector<std::string>& exclude_nodes) final;
+    Result<void> cancel(const Token& token) final;
+    Result<std::optional<JobStatus>> describe(const Token& token) final;
+    Result<std::vector<JobStatus>> list() final;
+    void watch(std::function<void(const JobStatus&)> on_change) final {
+        on_change_ = std::move(on_change);
+    }
+    void poll() override;
+    Result<LogChunk> logs(const Token& token, Stream stream, std::uint64_t offset,
+                          std::size_t max_bytes) override;
+    Result<void> forget(const Token& token) final;
+    Path job_directory(const Token& token) const override { return options_.jobs / token.value; }
+
+  protected:
+    Book(BookOptions options, const core::Clock& clock, core::Log log)
+        : options_(std::move(options)), clock_(clock), log_(std::move(log)) {}
+
+    // Takes the folder and finds the jobs of an earlier controller. conflict: another controller
+    // has it open.
+    Result<void> open();
+    virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
+    // Of what runs elsewhere there is nothing to see.
+    virtual bool may_forget(const BookedJob& job) const;
+
+    BookOptions options_;
+    const core::Clock& clock_;
+    core::Log log_;
+    std::map<Token, std::unique_ptr<BookedJob>> jobs_;
+
+  private:
+    Result<void> find_jobs();
+    Result<BookedJob*> find(const Token& token);
+    void look(BookedJob& job);
+    std::size_t count_live() const;
+
+    std::optional<core::FileLock> lock_;
+    std::vector<JobStatus> changes_;
+    std::function<void(const JobStatus&)> on_change_;
+};
+
+}  // namespace sust::cluster
