@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "box: real binaries on this machine")
     config.addinivalue_line("markers", "lab: real engine, trainer, Slurm or Kubernetes")
     config.addinivalue_line("markers", "soak: hours")
+    # What a shell starts in the background ignores Ctrl-C, and so would every program under test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(what, look, within=60.0):
