@@ -117,6 +117,7 @@ class Configuration:
             "ProctrackType": "proctrack/cgroup" if self.options.cgroups else "proctrack/linuxproc",
             "TaskPlugin": "task/cgroup" if self.options.cgroups else "task/none",
             "MpiDefault": "none",
+            "MailProg": "/bin/true",
             "PropagateResourceLimits": "NONE",
         }
 

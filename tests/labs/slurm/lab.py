@@ -10,7 +10,7 @@ from labs.slurm import slots
 from labs.slurm.configuration import Configuration
 from labs.slurm.daemon import Daemon
 from labs.slurm.database import Database
-from labs.slurm.family import Family
+from labs.slurm.family import Family, mount_point
 from labs.slurm.network import Network
 from labs.slurm.node import Node, state_is_up
 from labs.slurm.options import Options
@@ -27,7 +27,13 @@ def why_impossible() -> str | None:
     if os.geteuid() != 0:
         return "the Slurm lab must be root: its jobs run as other users"
     absent = [program for program in PROGRAMS if not shutil.which(program, path=PATH)]
-    return f"not installed: {', '.join(absent)}; tools/setup --tests" if absent else None
+    if absent:
+        return f"not installed: {', '.join(absent)}; tools/setup --tests"
+    try:
+        mount_point()
+    except LabError as trouble:
+        return str(trouble)
+    return None
 
 
 class SlurmLab:
@@ -82,6 +88,11 @@ class SlurmLab:
         """For the parts of the lab."""
         return Daemon(name, argv, self.directory, self.slot.family,
                       {"PATH": PATH, **self.environment, **dict(environment)}, **options)
+
+    def daemons(self) -> list[Daemon]:
+        """All that run while the lab is up."""
+        return [self.munged, *([self.database.mariadbd, self.database.slurmdbd] if self.database else []),
+                self.controller, *(node.slurmd for node in self.nodes), *([self.rest.slurmrestd] if self.rest else [])]
 
     def start(self):
         self.configuration.write()

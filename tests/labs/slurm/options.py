@@ -21,6 +21,9 @@ PARTITIONS = (
     Partition("debug", nodes=2, settings={"MaxTime": "10"}),
 )
 
+# Settings by which a dead node is seen as down after 10 s instead of 30; a busy machine may then see one too many.
+IMPATIENT = {"SlurmdTimeout": 3, "MessageTimeout": 5}
+
 
 @dataclass(frozen=True)
 class Options:

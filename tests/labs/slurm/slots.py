@@ -119,7 +119,8 @@ def clear(slot: Slot):
         for top in controller.glob(f"slurm_{slot.cgroup_1_prefix()}*"):
             until(f"{top} is empty", lambda: removed(top), within=10)
     remove_network(slot)
-    shutil.rmtree(slot.directory, ignore_errors=True)
+    if slot.directory.exists():
+        shutil.rmtree(slot.directory)
     holder_file(slot.number).unlink(missing_ok=True)
 
 
