@@ -18,7 +18,7 @@ USE = """export SLURM_CONF={conf}
     sinfo                                    # its nodes
     srun -N2 -l hostname                     # as root; or as a user without privileges:
     setpriv --reuid {user} --regid {user} --init-groups srun id
-    cd {scratch}         # where every user may write
+    cd {scratch}            # where every user may write
     tail {log}/slurmctld.log
 tools/lab slurm down                         # ends it, with every job"""
 
@@ -60,7 +60,8 @@ def status() -> int:
     for daemon in daemons:
         print(f"{daemon.name:12} {f'process {daemon.pid()}' if daemon.alive() else 'not running'}")
     if lab.controller.alive():
-        print(lab.run("sinfo", "-N", "-o", "%N %T %G %E", check=False).stdout, end="")
+        for node in lab.nodes:
+            print(f"{node.name:12} {node.state()}, {lab.options.gpus} GPUs, reason: {node.reason()}")
     print(f"export SLURM_CONF={lab.configuration.file}")
     return 0 if all(daemon.alive() for daemon in daemons) else 1
 

@@ -58,7 +58,9 @@ class Configuration:
         self.secret("jwt.key", 32)
         for what in ("prolog", "epilog"):
             self.text(what, HOOK.format(what=what, lab=self.lab), 0o755)
-        (self.lab / "log/jobcomp.txt").touch()  # sacct -c reads it as the user
+        completions = self.lab / "log/jobcomp.txt"
+        completions.touch()
+        completions.chmod(0o666)  # `sacct -c` opens it for writing even to read, and users ask too
         self.text("gres.conf", "".join(map(self.gpu_line, enumerate(self.nodes, 1))))
         self.text("cgroup.conf", self.cgroup_conf())
         self.text("slurm.conf", self.slurm_conf())

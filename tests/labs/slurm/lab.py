@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -166,6 +167,12 @@ class SlurmLab:
 
     def output(self, number: int) -> str:
         return (self.scratch / f"slurm-{number}.out").read_text()
+
+    def wait_until_saved(self, number: int):
+        """A killed controller knows this job again. It writes changes only every 5 s; what is younger is lost."""
+        mark = secrets.token_hex(8).encode()
+        self.run("scontrol", "update", f"jobid={number}", f"comment={mark.decode()}")
+        until(f"job {number} is saved", lambda: mark in (self.directory / "spool/slurmctld/job_state").read_bytes())
 
     def save_state(self) -> Path:
         """A copy of all that the controller knows by now, for go_back(). It writes everything only as it stops."""
