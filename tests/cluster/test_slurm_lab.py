@@ -49,7 +49,8 @@ def test_a_batch_job_runs_as_the_user_who_submitted_it(lab, user):
 
 
 def test_a_step_runs_on_every_node_and_sees_the_gpus_that_were_asked_for(lab):
-    said = lab.out("srun", "-N3", "--gpus-per-node=2", "sh", "-c", "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES", user=ALICE)
+    words = "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES"
+    said = lab.out("srun", "-N3", "--gpus-per-node=2", "sh", "-c", words, user=ALICE)
     assert sorted(said.splitlines()) == ["n1 0,1", "n2 0,1", "n3 0,1"]
 
 
@@ -141,8 +142,8 @@ def test_a_crashed_node_is_down_and_its_job_waits_for_another_run(lab):
 def test_slurmrestd_acts_as_the_user_of_the_token(lab):
     status, said = lab.rest.call("GET", "ping", user=ALICE)
     assert (status, said["pings"][0]["ping"]) == (200, "UP")
-    batch = {"script": "#!/bin/sh\nid -un\n",
-             "job": {"nodes": 1, "current_working_directory": str(lab.scratch), "environment": {"PATH": "/usr/bin:/bin"}}}
+    job = {"nodes": 1, "current_working_directory": str(lab.scratch), "environment": {"PATH": "/usr/bin:/bin"}}
+    batch = {"script": "#!/bin/sh\nid -un\n", "job": job}
     status, said = lab.rest.call("POST", "job/submit", user=ALICE, body=batch)
     assert (status, said["errors"]) == (200, [])
     lab.wait_for_job(said["job_id"], "COMPLETED")
@@ -178,7 +179,8 @@ def test_nodes_with_their_own_network_hold_jobs_to_what_they_asked_for():
 
 def test_a_closed_lab_leaves_nothing_even_of_a_job_that_hides():
     with SlurmLab(Options(nodes=1)) as lab:
-        job = lab.submit("setsid sh -c 'trap \"\" TERM HUP; touch hidden; exec env -i /bin/sleep 600' & wait", user=ALICE)
+        hide = "setsid sh -c 'trap \"\" TERM HUP; touch hidden; exec env -i /bin/sleep 600' & wait"
+        job = lab.submit(hide, user=ALICE)
         wait_for("the job hides", (lab.scratch / "hidden").exists)
         lab.nodes[0].slurmd.kill()
         assert lab.job(job) and remains(lab) != NOTHING

@@ -58,12 +58,14 @@ class Configuration:
         self.secret("jwt.key", 32)
         for what in ("prolog", "epilog"):
             self.text(what, HOOK.format(what=what, lab=self.lab), 0o755)
-        completions = self.lab / "log/jobcomp.txt"
-        completions.touch()
-        completions.chmod(0o666)  # `sacct -c` opens it for writing even to read, and users ask too
         self.text("gres.conf", "".join(map(self.gpu_line, enumerate(self.nodes, 1))))
         self.text("cgroup.conf", self.cgroup_conf())
         self.text("slurm.conf", self.slurm_conf())
+
+    @property
+    def completions(self) -> Path:
+        """What `sacct -c` reads."""
+        return self.lab / "log/jobcomp.txt"
 
     def text(self, name: str, text: str, mode=0o644):
         file = self.lab / "etc" / name
@@ -153,7 +155,7 @@ class Configuration:
         }
 
     def accounting(self) -> dict:
-        finished = {"JobCompType": "jobcomp/filetxt", "JobCompLoc": self.lab / "log/jobcomp.txt"}
+        finished = {"JobCompType": "jobcomp/filetxt", "JobCompLoc": self.completions}
         if not self.options.accounting:
             return {**finished, "AccountingStorageType": "accounting_storage/none",
                     "JobAcctGatherType": "jobacct_gather/none"}

@@ -119,7 +119,11 @@ class SlurmLab:
         until("all nodes are up", look, within, lambda: self.controller.log_end() + self.nodes[0].slurmd.log_end())
 
     def controller_answers(self) -> bool:
-        return self.run("scontrol", "ping", check=False).returncode == 0
+        if self.run("scontrol", "ping", check=False).returncode != 0:
+            return False
+        # slurmctld makes it 0644 when it starts; `sacct -c` opens it for writing even to read, and users ask too.
+        self.configuration.completions.chmod(0o666)
+        return True
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)

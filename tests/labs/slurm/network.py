@@ -21,7 +21,8 @@ class Network:
         self.hosts = configuration.lab / "etc/hosts"
 
     def make(self):
-        self.hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for address, name in self.names()))
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for address, name in self.names())]
+        self.hosts.write_text("\n".join(lines) + "\n")
         bridge = self.slot.bridge()
         ip("link", "add", bridge, "type", "bridge")
         ip("addr", "add", f"{self.configuration.controller_address()}/24", "dev", bridge)
