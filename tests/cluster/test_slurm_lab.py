@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, wait_for
-from labs.slurm import IMPATIENT, Options, SlurmLab
+from labs.slurm import IMPATIENT, Options, SlurmLab, why_impossible
 from labs.slurm.identity import identity
 from processes import processes_of
 
-pytestmark = pytest.mark.lab
+WHY_NOT = why_impossible()
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")]
 
 ALICE, BOB = "sust-lab-a", "sust-lab-b"
 UNTIL_TOLD = "until test -e {file}; do sleep 0.05; done; echo unharmed"
