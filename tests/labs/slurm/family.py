@@ -18,10 +18,20 @@ def mount_point() -> Path:
 
 
 def remove_cgroups(top: Path):
-    """A cgroup and those below it: their files are the kernel's, so only the directories are removed."""
-    for folder in sorted((entry for entry in top.rglob("*") if entry.is_dir()), reverse=True):
-        folder.rmdir()
-    top.rmdir()
+    """A cgroup and those below it, of either version, once their last process has ended.
+
+    A killed process is in no list any more while the kernel still takes its memory apart; until then they are busy.
+    """
+    def removed():
+        try:
+            for folder in sorted((entry for entry in top.rglob("*") if entry.is_dir()), reverse=True):
+                folder.rmdir()  # the files in it are the kernel's
+            top.rmdir()
+        except OSError:
+            return False
+        return True
+
+    until(f"{top} has no processes", removed)
 
 
 class Family:
@@ -53,7 +63,8 @@ class Family:
         """Every member is killed at once, and gone when this returns."""
         if self.folder.exists():
             (self.folder / "cgroup.kill").write_text("1")
-            until(f"the processes of {self.folder.name} are gone", lambda: not self.members(), within=30)
+            events = self.folder / "cgroup.events"
+            until(f"the processes of {self.folder.name} are gone", lambda: "populated 0" in events.read_text())
 
     def remove(self):
         """After end()."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from labs.slurm.family import Family, remove_cgroups
 from labs.slurm.identity import identity
 from labs.slurm.options import NODES_MAX
-from labs.slurm.waiting import LabError, until
+from labs.slurm.waiting import LabError
 
 PLACE = Path("/tmp/sust-slurm")  # short, as a Unix socket's path has at most 107 bytes; open to the labs' users
 SLOTS = 32
@@ -117,20 +117,11 @@ def clear(slot: Slot):
     slot.family.remove()
     for controller in CGROUP_1.iterdir():
         for top in controller.glob(f"slurm_{slot.cgroup_1_prefix()}*"):
-            until(f"{top} is empty", lambda: removed(top), within=10)
+            remove_cgroups(top)
     remove_network(slot)
     if slot.directory.exists():
         shutil.rmtree(slot.directory)
     holder_file(slot.number).unlink(missing_ok=True)
-
-
-def removed(top: Path) -> bool:
-    """A killed process leaves its cgroup of version 1 a moment later than the other."""
-    try:
-        remove_cgroups(top)
-    except OSError:
-        return False
-    return True
 
 
 def remove_network(slot: Slot):
