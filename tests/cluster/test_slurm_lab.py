@@ -33,7 +33,7 @@ def remains(lab):
     return {
         "processes": [words for _, words in processes_of(f"{lab.directory}/")],
         "members": lab.slot.family.members(),
-        "folders": [str(path) for path in (lab.directory, lab.slot.family.folder) if path.exists()],
+        "folders": [str(path) for path in (lab.directory, lab.slot.memory, lab.slot.family.folder) if path.exists()],
         "network": spaces + [line for line in links.splitlines() if line.startswith(f"{lab.slot.bridge()} ")],
         "cgroups": cgroups,
     }

@@ -35,6 +35,11 @@ class Slot:
         return PLACE / str(self.number)
 
     @property
+    def memory(self) -> Path:
+        """A directory without a disk behind it, for a lab that needs one."""
+        return Path(f"/dev/shm/sust-slurm-{self.number}")
+
+    @property
     def family(self) -> Family:
         return Family(f"sust-slurm-{self.number}")
 
@@ -119,8 +124,9 @@ def clear(slot: Slot):
         for top in controller.glob(f"slurm_{slot.cgroup_1_prefix()}*"):
             remove_cgroups(top)
     remove_network(slot)
-    if slot.directory.exists():
-        shutil.rmtree(slot.directory)
+    for folder in (slot.directory, slot.memory):
+        if folder.exists():
+            shutil.rmtree(folder)
     holder_file(slot.number).unlink(missing_ok=True)
 
 
