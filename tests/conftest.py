@@ -1,5 +1,6 @@
 """What every black-box test uses: the programs under test, each test's own root, waiting."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -122,6 +123,23 @@ def lab_images(build):
     """A root whose store holds the two shipped images, built once and kept in the cache."""
     from labs.images import ensure_images
     return ensure_images(build, REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def make_slurm():
+    """make_slurm(nodes=2, rest=True): a real Slurm with those Options, which ends with the module."""
+    from labs.slurm import Options, SlurmLab, why_impossible
+    reason = why_impossible()
+    if reason:
+        pytest.skip(reason)
+    with contextlib.ExitStack() as labs:
+        yield lambda **options: labs.enter_context(SlurmLab(Options(**options)))
+
+
+@pytest.fixture(scope="module")
+def slurm(make_slurm):
+    """A real Slurm of four nodes with two GPUs each."""
+    return make_slurm()
 
 
 @pytest.fixture
