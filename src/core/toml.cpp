@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "core/text.h"
 #include "core/toml_limits.h"
@@ -37,17 +38,29 @@ struct ImpossibleToml {};
 
 namespace sust::core {
 
+namespace {
+
+std::string place(const std::string& origin, const toml::source_region& region) {
+    return fmt::format("{}:{}:{}", origin, region.begin.line, region.begin.column);
+}
+
+}  // namespace
+
 // A table and the keys that were asked for. `whole` keeps the parsed document alive.
 struct TomlTable::Node {
     std::shared_ptr<const toml::table> whole;
     const toml::table* table;
     std::string origin;
     std::string path;  // "stages[0]", for messages
+    bool is_json = false;
     std::set<std::string, std::less<>> asked{};
 
     const toml::node* find(std::string_view key) {
         asked.emplace(key);
         return table->get(key);
+    }
+    std::string place_of(const toml::node& item) const {
+        return is_json ? origin + "/" + path : place(origin, item.source());
     }
     std::string name(std::string_view key) const {
         return path.empty() ? std::string(key) : path + "." + std::string(key);
@@ -55,10 +68,6 @@ struct TomlTable::Node {
 };
 
 namespace {
-
-std::string place(const std::string& origin, const toml::source_region& region) {
-    return fmt::format("{}:{}:{}", origin, region.begin.line, region.begin.column);
-}
 
 tl::unexpected<Error> wrong(const std::string& where, const std::string& name,
                             std::string_view expected) {
@@ -87,6 +96,96 @@ Result<TomlTable> TomlTable::parse(std::string_view text, std::string origin) {
     }
 }
 
+namespace {
+
+// What both formats can hold; a null in a list has no meaning in TOML.
+Result<void> add_json(toml::array& list, const nlohmann::json& value);
+Result<void> add_json(toml::table& table, const std::string& key, const nlohmann::json& value);
+
+template <class Insert>
+Result<void> convert_json(const nlohmann::json& value, Insert insert) {
+    switch (value.type()) {
+        case nlohmann::json::value_t::boolean:
+            insert(value.get<bool>());
+            return {};
+        case nlohmann::json::value_t::number_unsigned:
+            if (value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
+                return fail(Fault::invalid, "a number is beyond 64 bits");
+            }
+            [[fallthrough]];
+        case nlohmann::json::value_t::number_integer:
+            insert(value.get<std::int64_t>());
+            return {};
+        case nlohmann::json::value_t::number_float:
+            insert(value.get<double>());
+            return {};
+        case nlohmann::json::value_t::string:
+            insert(value.get<std::string>());
+            return {};
+        case nlohmann::json::value_t::array: {
+            toml::array list;
+            for (const auto& item : value) {
+                TRY(add_json(list, item));
+            }
+            insert(std::move(list));
+            return {};
+        }
+        case nlohmann::json::value_t::object: {
+            toml::table inner;
+            for (const auto& [key, item] : value.items()) {
+                TRY(add_json(inner, key, item));
+            }
+            insert(std::move(inner));
+            return {};
+        }
+        default:
+            return fail(Fault::invalid, "a list holds null");
+    }
+}
+
+Result<void> add_json(toml::array& list, const nlohmann::json& value) {
+    return convert_json(value, [&](auto&& native) { list.push_back(std::move(native)); });
+}
+
+Result<void> add_json(toml::table& table, const std::string& key, const nlohmann::json& value) {
+    return value.is_null() ? Result<void>() : convert_json(value, [&](auto&& native) {
+        table.insert_or_assign(key, std::move(native));
+    });
+}
+
+}  // namespace
+
+Result<TomlTable> TomlTable::from_json(std::string_view text, std::string origin) {
+    // Nesting is bounded as in TOML, before anything recurs over it.
+    bool too_deep = false;
+    const auto within_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+        too_deep = too_deep || depth > static_cast<int>(k_max_toml_depth);
+        return !too_deep;
+    };
+    const auto whole = nlohmann::json::parse(text, within_depth, false);
+    if (too_deep || !whole.is_object()) {
+        return fail(Fault::invalid, too_deep ? "nested too deeply" : "not a JSON object",
+                    {.where = origin});
+    }
+    auto table = std::make_shared<toml::table>();
+    for (const auto& [key, value] : whole.items()) {
+        TRY(within(origin + "/" + printable(key, 60), add_json(*table, key, value)));
+    }
+    const auto* root = table.get();
+    return TomlTable(std::make_shared<Node>(Node{.whole = std::move(table),
+                                                 .table = root,
+                                                 .origin = std::move(origin),
+                                                 .path = {},
+                                                 .is_json = true}));
+}
+
+std::string TomlTable::json() const {
+    constexpr auto k_flags = toml::json_formatter::default_flags & ~toml::format_flags::indentation;
+    std::ostringstream out;
+    out << toml::json_formatter{*node_->table, k_flags};
+    return out.str();
+}
+
 bool TomlTable::has(std::string_view key) const {
     return node_->find(key) != nullptr;
 }
@@ -101,6 +200,9 @@ std::vector<std::string> TomlTable::keys() const {
 
 std::string TomlTable::where(std::string_view key) const {
     const auto* node = key.empty() ? nullptr : node_->table->get(key);
+    if (node_->is_json) {
+        return node_->origin + "/" + node_->name(key);
+    }
     return place(node_->origin, node != nullptr ? node->source() : node_->table->source());
 }
 
@@ -183,7 +285,7 @@ Result<std::vector<std::string>> TomlTable::texts(std::string_view key) const {
     }
     for (const auto& item : *node->as_array()) {
         if (!item.is_string()) {
-            return wrong(place(node_->origin, item.source()), node_->name(key), "a list of texts");
+            return wrong(node_->place_of(item), node_->name(key), "a list of texts");
         }
         values.push_back(item.as_string()->get());
     }
@@ -201,7 +303,7 @@ Result<std::map<std::string, std::string>> TomlTable::text_map(std::string_view 
     }
     for (const auto& [name, item] : *node->as_table()) {
         if (!item.is_string()) {
-            return wrong(place(node_->origin, item.source()),
+            return wrong(node_->place_of(item),
                          node_->name(key) + "." + std::string(name.str()), "text in quotes");
         }
         values.emplace(name.str(), item.as_string()->get());
@@ -221,7 +323,8 @@ Result<std::optional<TomlTable>> TomlTable::table(std::string_view key) const {
         TomlTable(std::make_shared<Node>(Node{.whole = node_->whole,
                                               .table = node->as_table(),
                                               .origin = node_->origin,
-                                              .path = node_->name(key)})));
+                                              .path = node_->name(key),
+                                              .is_json = node_->is_json})));
 }
 
 Result<std::vector<TomlTable>> TomlTable::tables(std::string_view key) const {
@@ -236,13 +339,14 @@ Result<std::vector<TomlTable>> TomlTable::tables(std::string_view key) const {
     }
     for (const auto& item : *node->as_array()) {
         if (!item.is_table()) {
-            return wrong(place(node_->origin, item.source()), node_->name(key), "a list of tables");
+            return wrong(node_->place_of(item), node_->name(key), "a list of tables");
         }
         values.push_back(TomlTable(std::make_shared<Node>(
             Node{.whole = node_->whole,
                  .table = item.as_table(),
                  .origin = node_->origin,
-                 .path = fmt::format("{}[{}]", node_->name(key), values.size())})));
+                 .path = fmt::format("{}[{}]", node_->name(key), values.size()),
+                 .is_json = node_->is_json})));
     }
     return values;
 }
@@ -300,7 +404,7 @@ Result<void> TomlTable::no_other_keys() const {
         const auto near = nearest(key.str(), known);
         return fail(
             Fault::invalid, fmt::format("unknown key '{}'", node_->name(printable(key.str(), 60))),
-            {.where = place(node_->origin, key.source()),
+            {.where = node_->is_json ? where(key.str()) : place(node_->origin, key.source()),
              .hint = near ? "did you mean '" + *near + "'?" : "known: " + join(known, ", ")});
     }
     return {};

@@ -20,6 +20,11 @@ class TomlTable {
   public:
     // `origin` names the input in errors (a file name).
     static Result<TomlTable> parse(std::string_view text, std::string origin);
+    // A JSON object read by the same rules: null is absence, places are "origin/key". For what is
+    // said in a file and in a request alike.
+    static Result<TomlTable> from_json(std::string_view text, std::string origin);
+    // The whole as a JSON object, which from_json reads again.
+    std::string json() const;
 
     bool has(std::string_view key) const;
     std::vector<std::string> keys() const;
