@@ -117,10 +117,9 @@ Result<void> Book::submit(const JobSpec& spec) {
     return {};
 }
 
-Result<std::int64_t> Book::resubmit(const Token& token,
-                                    const std::vector<std::string>& exclude_nodes) {
+Result<std::int64_t> Book::resubmit(const Token& token, const Orders& orders) {
     auto* job = TRY(find(token));
-    const auto epoch = TRY(job->resubmit(exclude_nodes));
+    const auto epoch = TRY(job->resubmit(orders));
     look(*job);
     return epoch;
 }

@@ -25,7 +25,7 @@ class BookedJob {
     virtual bool look() = 0;
     // After the wish was marked.
     virtual Result<void> stop() = 0;
-    virtual Result<std::int64_t> resubmit(const std::vector<std::string>& exclude_nodes) = 0;
+    virtual Result<std::int64_t> resubmit(const Orders& orders) = 0;
 
   protected:
     KeptJob kept_;
@@ -42,8 +42,7 @@ struct BookOptions {
 class Book : public Scheduler {
   public:
     Result<void> submit(const JobSpec& spec) final;
-    Result<std::int64_t> resubmit(const Token& token,
-                                  const std::vector<std::string>& exclude_nodes) final;
+    Result<std::int64_t> resubmit(const Token& token, const Orders& orders) final;
     Result<void> cancel(const Token& token) final;
     Result<std::optional<JobStatus>> describe(const Token& token) final;
     Result<std::vector<JobStatus>> list() final;

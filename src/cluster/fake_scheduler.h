@@ -56,7 +56,7 @@ class FakeScheduler : public Scheduler {
             .token = spec.token, .name = spec.name, .state = State::running, .epoch = 1};
         return {};
     }
-    Result<std::int64_t> resubmit(const Token& token, const std::vector<std::string>&) override {
+    Result<std::int64_t> resubmit(const Token& token, const Orders&) override {
         auto& status = jobs.at(token.value).status;
         EXPECT_TRUE(is_final(status.state)) << "only an ended job may be resubmitted";
         status.state = State::running;

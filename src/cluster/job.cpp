@@ -16,11 +16,11 @@ using core::Fault;
 
 namespace {
 
-constexpr std::array<std::string_view, 8> k_states = {
-    "planned", "submitted", "queued", "starting", "running", "stopping", "ended", "unknown"};
-constexpr std::array<std::string_view, 9> k_ends = {
-    "completed", "failed",        "cancelled",    "time_limit", "preempted",
-    "node_lost", "out_of_memory", "start_failed", "vanished"};
+constexpr std::array<std::string_view, 8> k_states = {"planned", "submitted", "queued", "starting",
+                                                      "running", "stopping",  "ended",  "unknown"};
+constexpr std::array<std::string_view, 9> k_ends = {"completed",     "failed",       "cancelled",
+                                                    "time_limit",    "preempted",    "node_lost",
+                                                    "out_of_memory", "start_failed", "vanished"};
 
 // The kernel refuses one string over 128 KiB and all of them over about 2 MiB; below that, a
 // specification is a file that every poll can read.
@@ -77,10 +77,11 @@ Result<void> check_shape(const Shape& shape) {
 // Words of a scheduler end in its command lines, environment and manifests.
 Result<void> check_word(std::string_view field, std::string_view word) {
     constexpr std::size_t k_word_max = 128;
-    const bool fine = word.size() <= k_word_max && std::all_of(word.begin(), word.end(), [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-               std::string_view("._-:/@+").find(c) != std::string_view::npos;
-    });
+    const bool fine =
+        word.size() <= k_word_max && std::all_of(word.begin(), word.end(), [](char c) {
+            return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                   std::string_view("._-:/@+").find(c) != std::string_view::npos;
+        });
     return fine && (word.empty() || word.front() != '-')
                ? Result<void>()
                : fail(Fault::invalid, fmt::format("'{}' is no word", core::printable(word, 80)),
@@ -199,7 +200,8 @@ void to_json(nlohmann::json& json, const JobStatus& status) {
             {"exit_status", nullptr},
             {"reason", status.reason},
             {"started", time(status.started)},
-            {"finished", time(status.finished)}};
+            {"finished", time(status.finished)},
+            {"nodes", status.nodes}};
     if (status.end) {
         json["end"] = to_string(*status.end);
     }

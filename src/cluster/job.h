@@ -53,17 +53,23 @@ struct JobSpec {
     Path workdir;                   // empty: the attempt's own directory
     Duration time_limit = std::chrono::hours(24);
     Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
-    Duration notice{};       // SIGUSR1 so long before the time limit, to checkpoint; 0: none
+    Duration notice{};  // SIGUSR1 so long before the time limit, to checkpoint; 0: none
     Shape shape;
-    std::string image;       // an environment's name; empty: the node's own file system
-    int priority = 0;        // k_priority_min .. k_priority_max; higher is sooner
-    std::string partition;   // these three in the scheduler's own words; empty: its default
+    std::string image;      // an environment's name; empty: the node's own file system
+    int priority = 0;       // k_priority_min .. k_priority_max; higher is sooner
+    std::string partition;  // these three in the scheduler's own words; empty: its default
     std::string account;
     std::string queue;
-    std::string principal;   // whose identity runs it; empty: that of whoever runs the back end
+    std::string principal;  // whose identity runs it; empty: that of whoever runs the back end
     std::map<std::string, std::string> labels;
     std::map<std::string, std::string> options;  // passed through to this back end, checked there
     std::vector<std::string> exclude_nodes;
+};
+
+// What a further attempt does otherwise than the first.
+struct Orders {
+    std::vector<std::string> exclude_nodes{};  // besides those of the specification
+    std::optional<Duration> time_limit{};      // its own
 };
 
 inline constexpr int k_priority_min = -1000;
@@ -111,6 +117,7 @@ struct JobStatus {
     std::string reason;              // for people, when not completed
     core::WallTime started{};
     core::WallTime finished{};
+    std::vector<std::string> nodes;  // of the newest attempt, once it runs
 };
 
 bool has_ended_with(const JobStatus& status, End end);

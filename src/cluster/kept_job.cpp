@@ -130,6 +130,7 @@ void KeptJob::begin_attempt(std::int64_t epoch) {
     status_.exit_status.reset();
     status_.started = status_.finished = {};
     status_.reason.clear();
+    status_.nodes.clear();
     attempt_.reset();
     distrust_.clear();
 }
@@ -163,6 +164,9 @@ Result<std::optional<AttemptWord>> KeptJob::attempt() {
         }
         attempt_ = std::move(*word);
         distrust_.clear();
+        if (attempt_) {
+            status_.nodes = {attempt_->host};
+        }
     }
     return attempt_;
 }
@@ -203,13 +207,17 @@ bool KeptJob::is_stopping() const {
     return core::path_exists(files_.stopping()) || is_cancelled();
 }
 
-std::vector<std::string> KeptJob::excluded_nodes() const {
+Result<std::vector<std::string>> KeptJob::excluded_nodes() const {
     auto nodes = spec_.exclude_nodes;
-    const auto orders = read_orders(files_);
-    if (orders && *orders) {
-        nodes.insert(nodes.end(), (*orders)->exclude_nodes.begin(), (*orders)->exclude_nodes.end());
+    if (const auto orders = TRY(read_orders(files_))) {
+        nodes.insert(nodes.end(), orders->exclude_nodes.begin(), orders->exclude_nodes.end());
     }
     return nodes;
+}
+
+Result<Duration> KeptJob::time_limit() const {
+    const auto orders = TRY(read_orders(files_));
+    return orders ? orders->time_limit.value_or(spec_.time_limit) : spec_.time_limit;
 }
 
 // --- What follows ----------------------------------------------------------------------------
@@ -271,8 +279,7 @@ Result<void> KeptJob::mark_cancelled() const {
 }
 
 // The place of the new attempt comes first, because it claims nothing; the fence is the claim.
-Result<std::int64_t> KeptJob::resubmit(const std::vector<std::string>& exclude_nodes,
-                                       const core::Clock& clock) {
+Result<std::int64_t> KeptJob::resubmit(const Orders& orders, const core::Clock& clock) {
     const auto next = next_state(status_.state, Event::resubmitted);
     if (!next) {
         return fail(Fault::conflict,
@@ -282,9 +289,7 @@ Result<std::int64_t> KeptJob::resubmit(const std::vector<std::string>& exclude_n
     const auto epoch = status_.epoch + 1;
     const auto files = directory_.attempt(epoch);
     TRY(core::make_directories(files.path, 0700));
-    if (!exclude_nodes.empty()) {
-        TRY(core::write_file(files.orders(), orders_text({exclude_nodes}), 0600));
-    }
+    TRY(core::write_file(files.orders(), orders_text(orders), 0600));
     TRY(raise_fence(directory_.path, epoch, core::Deadline(clock, k_fence_wait)));
     begin_attempt(epoch);
     status_.state = *next;

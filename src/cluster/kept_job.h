@@ -54,7 +54,9 @@ class KeptJob {
     std::optional<Sight> final_words();
     bool is_cancelled() const;
     bool is_stopping() const;
-    std::vector<std::string> excluded_nodes() const;
+    // job.json's, and the orders of this attempt.
+    Result<std::vector<std::string>> excluded_nodes() const;
+    Result<Duration> time_limit() const;
 
     // A verdict that any controller would reach again from the same files; writing it keeps its
     // time.
@@ -66,8 +68,7 @@ class KeptJob {
     // The wish is on disk before anybody hears of it.
     Result<void> mark_cancelled() const;
     // Begins a further attempt of a job that has ended.
-    Result<std::int64_t> resubmit(const std::vector<std::string>& exclude_nodes,
-                                  const core::Clock& clock);
+    Result<std::int64_t> resubmit(const Orders& orders, const core::Clock& clock);
 
   private:
     explicit KeptJob(const Path& directory) : directory_{directory} {}

@@ -121,11 +121,11 @@ void Local::check(Then<std::vector<CheckLine>> then) {
                      .detail = fmt::format("{}, {} free", options_.jobs.string(),
                                            free ? core::format_size(*free) : "?"),
                      .hint = free ? "" : "is its file system there?"});
-    lines.push_back({.what = "node",
-                     .outcome = context_.hold_reason ? Outcome::warning : Outcome::good,
-                     .detail = context_.hold_reason ? "held: " + *context_.hold_reason
-                                                    : "takes jobs",
-                     .hint = context_.hold_reason ? "sust node release " + host_name() : ""});
+    lines.push_back(
+        {.what = "node",
+         .outcome = context_.hold_reason ? Outcome::warning : Outcome::good,
+         .detail = context_.hold_reason ? "held: " + *context_.hold_reason : "takes jobs",
+         .hint = context_.hold_reason ? "sust node release " + host_name() : ""});
     then(std::move(lines));
 }
 

@@ -177,8 +177,7 @@ Sight LocalJob::see_unstarted() {
         return *sight;
     }
     if (context_.hold_reason) {
-        return {.event = Event::waiting,
-                .reason = "the node is held: " + *context_.hold_reason};
+        return {.event = Event::waiting, .reason = "the node is held: " + *context_.hold_reason};
     }
     if (started_ != 0) {
         last_failure_ = early_end(kept_.files());
@@ -201,11 +200,11 @@ Sight LocalJob::see_unstarted() {
 
 // A job that was told to have failed must not start after all, so the verdict comes first.
 Sight LocalJob::give_up() {
-    auto concluded = kept_.try_to_conclude(
-        End::start_failed,
-        fmt::format("the wrapper could not start the command in {} tries: {}", k_tries_max,
-                    last_failure_),
-        context_.clock);
+    auto concluded =
+        kept_.try_to_conclude(End::start_failed,
+                              fmt::format("the wrapper could not start the command in {} tries: {}",
+                                          k_tries_max, last_failure_),
+                              context_.clock);
     if (!concluded) {
         next_try_ = context_.clock.monotonic() + k_wait_for_disk;
         return {.event = Event::waiting, .reason = core::to_string(concluded.error())};
@@ -244,8 +243,8 @@ Result<void> LocalJob::stop() {
     return {};
 }
 
-Result<std::int64_t> LocalJob::resubmit(const std::vector<std::string>& exclude_nodes) {
-    const auto epoch = TRY(kept_.resubmit(exclude_nodes, context_.clock));
+Result<std::int64_t> LocalJob::resubmit(const Orders& orders) {
+    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
     attempt_.reset();
     wrapper_.reset();
     started_ = 0;

@@ -27,12 +27,11 @@ void reap_wrappers(LocalContext& context);
 
 class LocalJob final : public BookedJob {
   public:
-    LocalJob(KeptJob kept, LocalContext& context)
-        : BookedJob(std::move(kept)), context_(context) {}
+    LocalJob(KeptJob kept, LocalContext& context) : BookedJob(std::move(kept)), context_(context) {}
 
     bool look() override;
     Result<void> stop() override;
-    Result<std::int64_t> resubmit(const std::vector<std::string>& exclude_nodes) override;
+    Result<std::int64_t> resubmit(const Orders& orders) override;
 
   private:
     Sight see();

@@ -54,8 +54,7 @@ Result<std::vector<std::string>> command_of(const TomlTable& table) {
     auto command = TRY(table.texts("command"));
     const auto script = TRY(table.text("script"));
     if (command.empty() == !script) {
-        return fail(Fault::invalid,
-                    script ? "says a command and a script" : "says no command",
+        return fail(Fault::invalid, script ? "says a command and a script" : "says no command",
                     {.where = table.where(script ? "script" : ""),
                      .hint = "command = [\"python3\", \"train.py\"], or script = \"...\""});
     }
@@ -171,8 +170,7 @@ Result<JobRequest> read_request(const TomlTable& table) {
     request.retry.back_off = k_usual_back_off;
     request.retry.on = {End::node_lost, End::preempted, End::vanished, End::start_failed};
     request.command = TRY(command_of(table));
-    request.name =
-        TRY(table.text("name")).value_or(name_of(request.command, table.has("script")));
+    request.name = TRY(table.text("name")).value_or(name_of(request.command, table.has("script")));
     request.environment = TRY(table.text_map("env"));
     request.workdir = TRY(table.text("workdir")).value_or("");
     request.image = TRY(table.text("environment")).value_or("");
@@ -183,7 +181,8 @@ Result<JobRequest> read_request(const TomlTable& table) {
     request.queue = TRY(table.text("queue")).value_or("");
     request.principal = TRY(table.text("principal")).value_or("");
     TRY(read_part(table, "time", [&](const auto& part) { return read_time(part, request); }));
-    TRY(read_part(table, "retry", [&](const auto& part) { return read_retry(part, request.retry); }));
+    TRY(read_part(table, "retry",
+                  [&](const auto& part) { return read_retry(part, request.retry); }));
     request.labels = TRY(table.text_map("labels"));
     TRY(read_placement(table, request));
     TRY(read_options(table, request));

@@ -17,10 +17,11 @@ namespace sust::cluster {
 
 // What happens after an attempt has ended otherwise than `completed`.
 struct Retry {
-    int count = 0;                  // further attempts besides the first; segments are not counted
-    std::set<End> on;               // the ends that are tried again
-    bool exclude_bad_nodes = true;  // keep off the nodes of attempts that were lost or did not start
-    Duration back_off{};            // before the second attempt; doubled for each further one
+    int count = 0;     // further attempts besides the first; segments are not counted
+    std::set<End> on;  // the ends that are tried again
+    bool exclude_bad_nodes =
+        true;             // keep off the nodes of attempts that were lost or did not start
+    Duration back_off{};  // before the second attempt; doubled for each further one
 };
 
 // One alternative, in the order of preference. An empty text means what the job says.
@@ -47,7 +48,7 @@ struct JobRequest {
     Duration segment{};
     Retry retry;
     std::map<std::string, std::string> labels;
-    std::vector<Placement> placement;  // at least one
+    std::vector<Placement> placement;                                   // at least one
     std::map<std::string, std::map<std::string, std::string>> options;  // by back end
 
     // As it is said, for keeping; read() makes the same of it again.

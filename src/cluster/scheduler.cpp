@@ -9,8 +9,8 @@ namespace sust::cluster {
 namespace {
 
 constexpr std::array<std::string_view, 13> k_capabilities = {
-    "several_nodes", "several_tasks", "gpus",          "memory_limits",   "time_limits",
-    "notice",        "priorities",    "partitions",    "exclude_nodes",   "start_estimates",
+    "several_nodes", "several_tasks", "gpus",         "memory_limits", "time_limits",
+    "notice",        "priorities",    "partitions",   "exclude_nodes", "start_estimates",
     "hold_nodes",    "principals",    "job_directory"};
 constexpr std::array<std::string_view, 6> k_node_states = {"idle",    "busy", "draining",
                                                            "drained", "down", "unknown"};

@@ -22,15 +22,15 @@ enum class Capability {
     several_tasks,
     gpus,
     memory_limits,
-    time_limits,      // the scheduler's own, besides the wrapper's
-    notice,           // the command hears of its time limit before
+    time_limits,  // the scheduler's own, besides the wrapper's
+    notice,       // the command hears of its time limit before
     priorities,
-    partitions,       // partition, account and queue mean something
+    partitions,  // partition, account and queue mean something
     exclude_nodes,
     start_estimates,
     hold_nodes,
-    principals,       // runs a job as somebody else
-    job_directory,    // the job's files are seen by both sides
+    principals,     // runs a job as somebody else
+    job_directory,  // the job's files are seen by both sides
 };
 std::string_view to_string(Capability capability);
 
@@ -44,9 +44,9 @@ struct Node {
     std::uint64_t memory_bytes = 0;
     Gpus gpus;
     std::vector<std::string> partitions;
-    bool held = false;         // by us
-    std::string hold_reason;   // ours
-    std::string reason;        // the scheduler's, or another administrator's
+    bool held = false;        // by us
+    std::string hold_reason;  // ours
+    std::string reason;       // the scheduler's, or another administrator's
     core::WallTime observed{};
 };
 
@@ -88,6 +88,8 @@ class Scheduler {
     virtual std::string_view name() const = 0;
     virtual std::set<Capability> capabilities() const = 0;
 
+    // The longest time limit that a job may have here; nothing: as long as it likes.
+    virtual std::optional<Duration> longest(const JobSpec&) const { return {}; }
     // Whether it could ever run here, by what is known now. invalid names the field and says why.
     virtual Result<void> accepts(const JobSpec& spec) const = 0;
     // Takes the job: when it returns, its words are on disk (planned), and the back end goes on
@@ -95,9 +97,8 @@ class Scheduler {
     // succeeds, unless the specification differs (conflict).
     virtual Result<void> submit(const JobSpec& spec) = 0;
     // A further attempt of a job whose last attempt is final: the epoch grows by one, first in
-    // the fence, then everywhere else. It keeps off `exclude_nodes`. Returns the epoch.
-    virtual Result<std::int64_t> resubmit(const Token& token,
-                                          const std::vector<std::string>& exclude_nodes) = 0;
+    // the fence, then everywhere else. Returns the epoch.
+    virtual Result<std::int64_t> resubmit(const Token& token, const Orders& orders) = 0;
     // Asks the job to end (its stop ladder). Absent and final jobs are fine.
     virtual Result<void> cancel(const Token& token) = 0;
     virtual Result<std::optional<JobStatus>> describe(const Token& token) = 0;

@@ -26,10 +26,10 @@ constexpr Cell unkn = State::unknown;
 // on stopping; the end is left by resubmitting only.
 constexpr std::array<Row, k_event_count> k_table = {{
     // planned submitted queued starting running stopping ended unknown
-    {subm, subm, o, o, o, o, o, subm},           // handed_over
-    {queu, queu, queu, queu, o, stop, o, queu},  // waiting
-    {star, star, star, star, o, stop, o, star},  // being_started
-    {run, run, run, run, run, stop, o, run},     // attempt_written
+    {subm, subm, o, o, o, o, o, subm},              // handed_over
+    {queu, queu, queu, queu, o, stop, o, queu},     // waiting
+    {star, star, star, star, o, stop, o, star},     // being_started
+    {run, run, run, run, run, stop, o, run},        // attempt_written
     {stop, stop, stop, stop, stop, stop, o, stop},  // stop_begun
     {end, end, end, end, end, end, o, end},         // over
     {unkn, unkn, unkn, unkn, unkn, unkn, o, unkn},  // words_unreadable

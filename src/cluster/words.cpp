@@ -226,13 +226,21 @@ Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token
     });
 }
 
-std::string orders_text(const OrdersWord& word) {
-    return dump({{"format", k_format}, {"exclude_nodes", word.exclude_nodes}});
+std::string orders_text(const Orders& word) {
+    return dump(
+        {{"format", k_format},
+         {"exclude_nodes", word.exclude_nodes},
+         {"time_limit_seconds", word.time_limit ? json(seconds(*word.time_limit)) : json()}});
 }
 
-Result<std::optional<OrdersWord>> read_orders(const AttemptFiles& files) {
+Result<std::optional<Orders>> read_orders(const AttemptFiles& files) {
     return read_word(files.orders(), k_job_bytes_max, [](const json& document) {
-        return OrdersWord{document.at("exclude_nodes").get<std::vector<std::string>>()};
+        Orders orders{.exclude_nodes =
+                          document.at("exclude_nodes").get<std::vector<std::string>>()};
+        if (const auto& limit = document.at("time_limit_seconds"); !limit.is_null()) {
+            orders.time_limit = duration(limit.get<double>());
+        }
+        return orders;
     });
 }
 

@@ -74,11 +74,6 @@ struct ExitWord {
     int leftovers = 0;  // processes that even SIGKILL did not end in time
 };
 
-// What this attempt is to do otherwise than job.json says.
-struct OrdersWord {
-    std::vector<std::string> exclude_nodes;  // besides those of job.json
-};
-
 // The scheduler's own word about an attempt whose wrapper says nothing.
 struct VerdictWord {
     End end = End::vanished;
@@ -95,12 +90,12 @@ Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const
 Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
                                           std::int64_t epoch);
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
-Result<std::optional<OrdersWord>> read_orders(const AttemptFiles& files);
+Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);
 std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
 std::string verdict_text(const VerdictWord& word);
-std::string orders_text(const OrdersWord& word);
+std::string orders_text(const Orders& word);
 
 }  // namespace sust::cluster

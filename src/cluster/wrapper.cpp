@@ -115,6 +115,9 @@ Result<void> Wrapper::prepare() {
                     {.where = options_.job_directory.string()});
     }
     job_ = std::move(*job);
+    if (const auto orders = TRY(read_orders(files_))) {
+        job_.spec.time_limit = orders->time_limit.value_or(job_.spec.time_limit);
+    }
     const auto newest = TRY(read_fence(options_.job_directory));
     if (newest != options_.epoch) {
         return fail(Fault::conflict,

@@ -30,6 +30,20 @@ CREATE TABLE usage(
     completion_tokens INTEGER NOT NULL,
     last TEXT NOT NULL
 ) STRICT;
+)"},
+                             core::Migration{R"(
+CREATE TABLE jobs(
+    id TEXT PRIMARY KEY,
+    request TEXT NOT NULL,      -- as it was said, JSON
+    backend TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    epoch INTEGER NOT NULL,     -- of the attempt that is wanted
+    created INTEGER NOT NULL,   -- milliseconds since 1970
+    finished INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    course TEXT NOT NULL        -- attempts and wishes, JSON
+) STRICT;
+CREATE INDEX jobs_active ON jobs(id) WHERE active = 1;
 )"}};
 
 }  // namespace

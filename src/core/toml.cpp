@@ -303,8 +303,8 @@ Result<std::map<std::string, std::string>> TomlTable::text_map(std::string_view 
     }
     for (const auto& [name, item] : *node->as_table()) {
         if (!item.is_string()) {
-            return wrong(node_->place_of(item),
-                         node_->name(key) + "." + std::string(name.str()), "text in quotes");
+            return wrong(node_->place_of(item), node_->name(key) + "." + std::string(name.str()),
+                         "text in quotes");
         }
         values.emplace(name.str(), item.as_string()->get());
     }

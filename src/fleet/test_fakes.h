@@ -50,9 +50,9 @@ class FakeScheduler final : public cluster::FakeScheduler {
         return {};
     }
     Result<std::int64_t> resubmit(const cluster::Token& token,
-                                  const std::vector<std::string>& exclude_nodes) override {
+                                  const cluster::Orders& orders) override {
         starts += 1;
-        return cluster::FakeScheduler::resubmit(token, exclude_nodes);
+        return cluster::FakeScheduler::resubmit(token, orders);
     }
 };
 

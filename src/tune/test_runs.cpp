@@ -41,9 +41,9 @@ core::Result<void> FakeCluster::submit(const cluster::JobSpec& spec) {
 }
 
 core::Result<std::int64_t> FakeCluster::resubmit(const cluster::Token& token,
-                                                 const std::vector<std::string>& exclude_nodes) {
+                                                 const cluster::Orders& orders) {
     fuse_->burn();
-    const auto epoch = FakeScheduler::resubmit(token, exclude_nodes);
+    const auto epoch = FakeScheduler::resubmit(token, orders);
     fuse_->burn();
     return epoch;
 }

@@ -54,7 +54,7 @@ class FakeCluster final : public cluster::FakeScheduler {
 
     core::Result<void> submit(const cluster::JobSpec& spec) override;
     core::Result<std::int64_t> resubmit(const cluster::Token& token,
-                                        const std::vector<std::string>& exclude_nodes) override;
+                                        const cluster::Orders& orders) override;
     core::Result<void> cancel(const cluster::Token& token) override;
     core::Result<std::optional<cluster::JobStatus>> describe(const cluster::Token& token) override;
     core::Result<void> forget(const cluster::Token& token) override;

@@ -90,8 +90,9 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     auto database = TRY(core::Database::open(places.data / "sust.db"));
     TRY(control::migrate(database));
     auto store = TRY(store::Store::open(places.store(), clock));
-    const auto scheduler = TRY(cluster::open_local(
-        {.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"}, clock, log.component("jobs")));
+    const auto scheduler = TRY(
+        cluster::open_local({.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"},
+                            clock, log.component("jobs")));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 
