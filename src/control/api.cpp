@@ -120,6 +120,7 @@ void Api::tick() {
 
 void Api::close() {
     desk_.followers.close();
+    desk_.job_followers.close();
     desk_.waiters.close();
 }
 

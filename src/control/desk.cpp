@@ -18,6 +18,7 @@ Desk::Desk(Parts parts_in)
       answers(parts.database, parts.clock),
       usage(parts.database, parts.places.ledger()),
       followers(parts.loop, parts.runs),
+      job_followers(parts.loop, parts.jobs),
       waiters(parts.loop, parts.fleet, parts.keys),
       started(parts.clock.wall()) {}
 

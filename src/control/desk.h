@@ -10,6 +10,7 @@
 
 #include "control/fleet_waiters.h"
 #include "control/idempotency.h"
+#include "control/job_followers.h"
 #include "control/principal.h"
 #include "control/run_followers.h"
 #include "control/usage.h"
@@ -38,6 +39,8 @@ struct Parts {
     core::Database& database;
     store::Store& store;
     tune::Runs& runs;
+    Jobs& jobs;
+    const Backends& backends;
     fleet::Fleet& fleet;
     tenancy::KeyTable& keys;
     core::Secret key_secret;
@@ -54,6 +57,7 @@ struct Desk {
     Answers answers;
     Usage usage;
     RunFollowers followers;
+    JobFollowers job_followers;
     FleetWaiters waiters;
     core::WallTime started;
     // At the moment. Shared, because an upload may outlive the desk by the end of a commit.

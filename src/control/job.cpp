@@ -38,13 +38,13 @@ core::WallTime time_of(const json& value) {
 }
 
 Attempt attempt_of(const json& value) {
-    Attempt attempt{.epoch = value.at("epoch").get<std::int64_t>(),
-                    .end = cluster::parse_end(value.at("end").get<std::string>())
-                               .value_or(End::vanished),
-                    .reason = value.at("reason").get<std::string>(),
-                    .nodes = value.at("nodes").get<std::vector<std::string>>(),
-                    .started = time_of(value.at("started")),
-                    .finished = time_of(value.at("finished"))};
+    Attempt attempt{
+        .epoch = value.at("epoch").get<std::int64_t>(),
+        .end = cluster::parse_end(value.at("end").get<std::string>()).value_or(End::vanished),
+        .reason = value.at("reason").get<std::string>(),
+        .nodes = value.at("nodes").get<std::vector<std::string>>(),
+        .started = time_of(value.at("started")),
+        .finished = time_of(value.at("finished"))};
     if (!value.at("exit_status").is_null()) {
         attempt.exit_status = value.at("exit_status").get<int>();
     }
@@ -126,37 +126,36 @@ void to_json(json& out, const Job& job) {
     const auto end = end_of(job);
     const auto& last = job.attempts;
     const bool live = job.phase == JobPhase::active;
-    out = {{"id", job.id},
-           {"name", job.request.name},
-           {"backend", job.placement.backend},
-           {"state", state_of(job)},
-           {"final", job.phase == JobPhase::ended},
-           {"end", end ? json(to_string(*end)) : json()},
-           {"exit_status", end && !last.empty() && last.back().exit_status
-                               ? json(*last.back().exit_status)
-                               : json()},
-           {"reason", reason_of(job)},
-           {"source", to_string(live ? job.status.source : cluster::Source::none)},
-           {"observed", live ? time_json(job.status.observed) : json()},
-           {"epoch", job.epoch},
-           {"retries", job.retries},
-           {"nodes", live ? json(job.status.nodes) : json::array()},
-           {"attempts", json::array()},
-           {"created", time_json(job.created)},
-           {"started", last.empty() ? time_json(job.status.started)
-                                    : time_json(last.front().started)},
-           {"finished", time_json(job.finished)},
-           {"next_try", job.phase == JobPhase::pausing ? time_json(job.next_try) : json()},
-           {"request", json::parse(job.request.document, nullptr, false)}};
+    out = {
+        {"id", job.id},
+        {"name", job.request.name},
+        {"backend", job.placement.backend},
+        {"state", state_of(job)},
+        {"final", job.phase == JobPhase::ended},
+        {"end", end ? json(to_string(*end)) : json()},
+        {"exit_status",
+         end && !last.empty() && last.back().exit_status ? json(*last.back().exit_status) : json()},
+        {"reason", reason_of(job)},
+        {"source", to_string(live ? job.status.source : cluster::Source::none)},
+        {"observed", live ? time_json(job.status.observed) : json()},
+        {"epoch", job.epoch},
+        {"retries", job.retries},
+        {"nodes", live ? json(job.status.nodes) : json::array()},
+        {"attempts", json::array()},
+        {"created", time_json(job.created)},
+        {"started", last.empty() ? time_json(job.status.started) : time_json(last.front().started)},
+        {"finished", time_json(job.finished)},
+        {"next_try", job.phase == JobPhase::pausing ? time_json(job.next_try) : json()},
+        {"request", json::parse(job.request.document, nullptr, false)}};
     for (const auto& attempt : job.attempts) {
         out["attempts"].push_back(attempt_json(attempt));
     }
 }
 
 std::string encode_course(const Job& job) {
-    json course{{"retries", job.retries},     {"cancel_wanted", job.cancel_wanted},
-                {"trouble", job.trouble},     {"next_try", time_json(job.next_try)},
-                {"attempts", json::array()},  {"partition", job.placement.partition},
+    json course{{"retries", job.retries},           {"cancel_wanted", job.cancel_wanted},
+                {"trouble", job.trouble},           {"next_try", time_json(job.next_try)},
+                {"attempts", json::array()},        {"partition", job.placement.partition},
                 {"account", job.placement.account}, {"queue", job.placement.queue}};
     for (const auto& attempt : job.attempts) {
         course["attempts"].push_back(attempt_json(attempt));

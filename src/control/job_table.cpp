@@ -49,8 +49,7 @@ Result<void> JobTable::insert(const Job& job) {
         "INSERT INTO jobs (id, request, backend, phase, epoch, created, finished, active, course) "
         "VALUES (?,?,?,?,?,?,?,?,?)",
         {job.id, job.request.document, job.placement.backend, std::string(to_string(job.phase)),
-         job.epoch, job.created.time_since_epoch().count(),
-         job.finished.time_since_epoch().count(),
+         job.epoch, job.created.time_since_epoch().count(), job.finished.time_since_epoch().count(),
          std::int64_t{job.phase == JobPhase::ended ? 0 : 1}, encode_course(job)}));
     return {};
 }

@@ -24,14 +24,18 @@ void guarded(const core::Log& log, const Work& work) {
 }  // namespace
 
 Reconciler::Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs,
-                       fleet::Fleet& fleet, Api& api, core::Log log)
-    : scheduler_(scheduler), runs_(runs), fleet_(fleet), log_(std::move(log)) {
+                       Jobs& jobs, fleet::Fleet& fleet, Api& api, core::Log log)
+    : scheduler_(scheduler), runs_(runs), jobs_(jobs), fleet_(fleet), log_(std::move(log)) {
     scheduler_.watch([this](const cluster::JobStatus& status) {
         runs_.on_job(status);
         fleet_.on_job(status);
+        jobs_.on_job(status);
     });
     quick_ = loop.every(k_quick, [this] { guarded(log_, [this] { quick(); }); });
-    slow_ = loop.every(k_slow, [this] { guarded(log_, [this] { runs_.tick(); }); });
+    slow_ = loop.every(k_slow, [this] {
+        guarded(log_, [this] { runs_.tick(); });
+        guarded(log_, [this] { jobs_.tick(); });
+    });
     rare_ = loop.every(k_rare, [this, &api] { guarded(log_, [&api] { api.tick(); }); });
 }
 

@@ -13,7 +13,7 @@ namespace sust::control {
 class Reconciler {
   public:
     // Begins on construction; ends with its destruction. All on the loop's thread.
-    Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs,
+    Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs, Jobs& jobs,
                fleet::Fleet& fleet, Api& api, core::Log log);
 
   private:
@@ -21,6 +21,7 @@ class Reconciler {
 
     cluster::Scheduler& scheduler_;
     tune::Runs& runs_;
+    Jobs& jobs_;
     fleet::Fleet& fleet_;
     core::Log log_;
     std::unique_ptr<core::EventLoop::Timer> quick_, slow_, rare_;

@@ -9,7 +9,7 @@ namespace {
 std::vector<Route> all_routes() {
     std::vector<Route> all;
     for (auto* part : {system_routes, blob_routes, dataset_routes, model_routes, run_routes,
-                       service_routes, key_routes}) {
+                       service_routes, key_routes, job_routes, backend_routes}) {
         for (auto& route : part()) {
             all.push_back(std::move(route));
         }

@@ -43,11 +43,13 @@ struct NoMatch {
 tl::expected<Match, NoMatch> match(std::string_view method, const std::vector<std::string>& path);
 
 // Each file of handlers, for routes().
+std::vector<Route> backend_routes();
 std::vector<Route> blob_routes();
 std::vector<Route> dataset_routes();
 std::vector<Route> model_routes();
 std::vector<Route> run_routes();
 std::vector<Route> service_routes();
+std::vector<Route> job_routes();
 std::vector<Route> key_routes();
 std::vector<Route> system_routes();
 

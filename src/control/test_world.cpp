@@ -70,11 +70,14 @@ struct World::Program {
                                  .find_environment = no_image,
                                  .limits = {.min_free_bytes = 1}})
                    .value()),
+          jobs(open_jobs(world)),
           api({.loop = loop,
                .clock = world.clock,
                .database = database,
                .store = store,
                .runs = *runs,
+               .jobs = jobs,
+               .backends = backends,
                .fleet = *fleet,
                .keys = keys,
                .key_secret = core::Secret("a server secret of the test"),
@@ -84,7 +87,7 @@ struct World::Program {
                .log = core::Log::silent()}),
           server(core::http::Server::listen_unix(loop, world.socket(), api, {}, core::Log::silent())
                      .value()),
-          reconciler(loop, world.cluster, *runs, *fleet, api, core::Log::silent()),
+          reconciler(loop, world.cluster, *runs, jobs, *fleet, api, core::Log::silent()),
           thread([this] { loop.run(); }) {}
 
     ~Program() {
@@ -98,6 +101,16 @@ struct World::Program {
         return tenancy::KeyTable::open(database).value();
     }
 
+    Jobs open_jobs(World& world) {
+        backends.add(world.cluster);
+        return Jobs::open({.database = database,
+                           .backends = backends,
+                           .clock = world.clock,
+                           .log = core::Log::silent(),
+                           .places = world.places})
+            .value();
+    }
+
     core::Database database;
     store::Store store;
     tenancy::KeyTable keys;
@@ -105,6 +118,8 @@ struct World::Program {
     core::EventLoop loop;
     std::unique_ptr<fleet::Fleet> fleet;
     std::unique_ptr<tune::Runs> runs;
+    Backends backends;
+    Jobs jobs;
     Api api;
     std::unique_ptr<core::http::Server> server;
     Reconciler reconciler;

@@ -13,6 +13,8 @@ VERBS = ["up", "down", "status", "config show", "logs", "image build", "image ls
          "data add", "data check", "data show", "data ls", "data rm", "model import", "model ls", "model show", "model lineage",
          "model rm", "recipe ls", "recipe show", "tune start", "tune ls", "tune show", "tune logs", "tune cancel",
          "tune resume", "tune rm", "eval run", "serve apply", "serve ls", "serve show", "serve logs", "serve scale", "serve rm",
+         "job submit", "job plan", "job ls", "job show", "job logs", "job wait", "job cancel", "job rm",
+         "node ls", "node show", "node hold", "node release", "backend ls", "backend check",
          "key create", "key ls", "key revoke", "chat", "gc", "completion"]
 
 

@@ -32,6 +32,12 @@ std::string_view collection_of(Completes completes) {
             return "/api/v1/services";
         case Completes::keys:
             return "/api/v1/keys";
+        case Completes::jobs:
+            return "/api/v1/jobs";
+        case Completes::nodes:
+            return "/api/v1/nodes";
+        case Completes::backends:
+            return "/api/v1/backends";
         default:
             return {};
     }
@@ -48,7 +54,8 @@ Words image_names(const Context& context) {
     return names;
 }
 
-// The names of a collection; runs have none that is unique, and a revoked key is no one's aim.
+// The names of a collection; runs and jobs have none that is unique, and a revoked key is no one's
+// aim.
 Words listed(const Context& context, Completes completes) {
     Words names;
     const auto answer = Api(context).get(collection_of(completes));
@@ -57,7 +64,8 @@ Words listed(const Context& context, Completes completes) {
         if (text_in(item, "state") == "revoked" && completes == Completes::keys) {
             continue;
         }
-        const auto name = completes == Completes::runs ? std::string() : text_in(item, "name");
+        const bool by_id = completes == Completes::runs || completes == Completes::jobs;
+        const auto name = by_id ? std::string() : text_in(item, "name");
         names.push_back(name.empty() ? text_in(item, "id") : name);
     }
     return names;

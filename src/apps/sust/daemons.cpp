@@ -273,9 +273,9 @@ Result<int> end_jobs(const Context& context, Progress& progress) {
     if (!core::path_exists(context.places.jobs())) {
         return 0;
     }
-    auto jobs = TRY(
-        cluster::open_local({.book = {.jobs = context.places.jobs()}, .agent = context.program("sust-agent")},
-                            context.clock, core::Log::silent()));
+    auto jobs = TRY(cluster::open_local(
+        {.book = {.jobs = context.places.jobs()}, .agent = context.program("sust-agent")},
+        context.clock, core::Log::silent()));
     const core::Deadline deadline(context.clock, std::chrono::seconds(60));
     int asked = 0;
     for (bool first = true;; first = false) {

@@ -73,28 +73,32 @@ void take(const core::http::Event& event, nlohmann::json& run) {
     }
 }
 
-// The run once it has ended. A stream that breaks is taken up again, since a sustd that was killed
-// comes back; one that stays away is an error.
-Result<nlohmann::json> await_end(const Context& context, Api& api, const std::string& id) {
-    const Goodbye goodbye(fmt::format("\n{} goes on; look at it: {}; end it: {}\n", id,
-                                      context.command("tune show " + id),
-                                      context.command("tune cancel " + id)));
+}  // namespace
+
+// A stream that breaks is taken up again.
+Result<nlohmann::json> await_end(const Context& context, Api& api, const Watched& watched) {
+    const auto& id = watched.id;
+    const Goodbye goodbye(
+        fmt::format("\n{} goes on; look at it: {}; end it: {}\n", id,
+                    context.command(fmt::format("{} show {}", watched.noun, id)),
+                    context.command(fmt::format("{} cancel {}", watched.noun, id))));
+    const auto place = api_path(watched.collection, id);
     Progress progress(context);
-    auto run = TRY(api.get(api_path("runs", id)));
+    auto run = TRY(api.get(place));
     core::Deadline away(context.clock, k_away);
     while (!is_final(run)) {
-        const auto heard =
-            api.follow(api_path("runs", id, "/events"), [&](const core::http::Event& event) {
-                take(event, run);
-                progress.show(progress_line(run));
-                return !is_final(run);
-            });
+        const auto heard = api.follow(api_path(watched.collection, id, "/events"),
+                                      [&](const core::http::Event& event) {
+                                          take(event, run);
+                                          progress.show(watched.line(run));
+                                          return !is_final(run);
+                                      });
         if (is_final(run)) {
             break;
         }
         // Also where it cannot be followed (too many do): then it is asked for now and then.
         std::this_thread::sleep_for(k_look_again);
-        auto shown = api.get(api_path("runs", id));
+        auto shown = api.get(place);
         if (shown) {
             run = std::move(*shown);
             away = core::Deadline(context.clock, k_away);
@@ -105,8 +109,6 @@ Result<nlohmann::json> await_end(const Context& context, Api& api, const std::st
     progress.finish();
     return run;
 }
-
-}  // namespace
 
 std::vector<std::string> evaluation_lines(const nlohmann::json& evaluation) {
     std::vector<std::string> lines;
@@ -127,7 +129,8 @@ std::vector<std::string> evaluation_lines(const nlohmann::json& evaluation) {
 }
 
 Result<int> follow_run(const Context& context, Api& api, const std::string& id) {
-    const auto run = TRY(await_end(context, api, id));
+    const auto run = TRY(await_end(
+        context, api, {.collection = "runs", .id = id, .noun = "tune", .line = progress_line}));
     const auto state = text_in(run, "state");
     if (context.json) {
         print_json(run);

@@ -3,6 +3,7 @@
 // Watching from the terminal: a run until it ends, a log while it grows.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,6 +12,17 @@
 #include "apps/sust/log_text.h"
 
 namespace sust::cli {
+
+// Something of the API that goes on by itself and can be followed.
+struct Watched {
+    std::string_view collection;  // "runs"
+    std::string id;
+    std::string_view noun;                                       // of its verbs: "tune"
+    std::string (*line)(const nlohmann::json& thing) = nullptr;  // what progress shows
+};
+// The thing once it has ended; progress on standard error meanwhile. Ctrl-C leaves it going and
+// says so. A sustd that was killed may take a minute to come back.
+Result<nlohmann::json> await_end(const Context& context, Api& api, const Watched& watched);
 
 // Progress on standard error until the run is final, then the run; the exit status says how it
 // ended: 0 only for a run that succeeded. Ctrl-C leaves the run going and says so.

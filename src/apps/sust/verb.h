@@ -36,6 +36,9 @@ enum class Completes {
     runs,
     services,
     keys,
+    jobs,
+    nodes,
+    backends,
     programs,
     settings,
     shells
@@ -103,7 +106,9 @@ std::vector<Verb> image_verbs();
 std::vector<Verb> data_verbs();
 std::vector<Verb> model_verbs();
 std::vector<Verb> tune_verbs();
+std::vector<Verb> node_verbs();
 std::vector<Verb> serve_verbs();
+std::vector<Verb> job_verbs();
 std::vector<Verb> key_verbs();
 std::vector<Verb> chat_verbs();
 std::vector<Verb> gc_verbs();

@@ -111,11 +111,22 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
                                   return loop.offload(std::move(work), std::move(done));
                               }}));
 
+    control::Backends backends;
+    backends.add(*scheduler);
+    auto jobs = TRY(control::Jobs::open({.database = database,
+                                         .backends = backends,
+                                         .clock = clock,
+                                         .log = log.component("jobs"),
+                                         .places = places,
+                                         .root = setup.root}));
+
     control::Api api({.loop = loop,
                       .clock = clock,
                       .database = database,
                       .store = store,
                       .runs = *runs,
+                      .jobs = jobs,
+                      .backends = backends,
                       .fleet = *fleet,
                       .keys = keys,
                       .key_secret = secret,
@@ -126,7 +137,7 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     const auto socket = TRY(core::socket_path(places.api_socket(), setup.uid));
     const auto server =
         TRY(core::http::Server::listen_unix(loop, socket, api, {}, log.component("http")));
-    const control::Reconciler reconciler(loop, *scheduler, *runs, *fleet, api,
+    const control::Reconciler reconciler(loop, *scheduler, *runs, jobs, *fleet, api,
                                          log.component("reconciler"));
     std::unique_ptr<core::EventLoop::Timer> end;
     stop_on_signal(loop, api, *server, log, end);

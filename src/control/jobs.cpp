@@ -1,0 +1,291 @@
+#include "control/jobs.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/job_decision.h"
+#include "core/id.h"
+#include "core/text.h"
+
+namespace sust::control {
+
+using cluster::JobStatus;
+using cluster::Scheduler;
+using core::fail;
+using core::Fault;
+
+namespace {
+
+constexpr std::size_t k_live_max = 10'000;  // each is looked at every tick
+constexpr std::size_t k_attempts_max = 10'000;
+
+// What may pass; every other fault of submit is an answer.
+bool is_passing(Fault fault) {
+    return fault == Fault::unavailable || fault == Fault::timeout || fault == Fault::exhausted ||
+           fault == Fault::internal;
+}
+
+}  // namespace
+
+Result<Jobs> Jobs::open(JobsNeeds needs) {
+    Jobs jobs(std::move(needs));
+    for (auto& job : TRY(jobs.table_.active())) {
+        auto id = job.id;
+        jobs.live_.emplace(std::move(id), std::move(job));
+    }
+    return jobs;
+}
+
+// --- Verbs -----------------------------------------------------------------------------------
+
+Result<Job> Jobs::submit(const cluster::JobRequest& request) {
+    if (live_.size() >= k_live_max) {
+        return fail(Fault::exhausted,
+                    fmt::format("{} jobs have not ended, which is the limit", k_live_max),
+                    {.hint = "wait for some to end, or cancel some"});
+    }
+    Job job{.id = core::make_id(needs_.clock, "job-"),
+            .request = request,
+            .created = needs_.clock.wall()};
+    job.placement = TRY(needs_.backends.choose(request, {job.id}));
+    job.status.token.value = job.id;
+    TRY(table_.insert(job));
+    needs_.log.info("a job is planned", {{"job", job.id}, {"backend", job.placement.backend}});
+    auto& kept = live_.emplace(job.id, job).first->second;
+    advance(kept);
+    return show(job.id);
+}
+
+Result<Job> Jobs::cancel(std::string_view id) {
+    const auto found = live_.find(id);
+    if (found == live_.end()) {
+        return show(id);
+    }
+    auto& job = found->second;
+    if (!job.cancel_wanted) {
+        job.cancel_wanted = true;
+        TRY(keep(job));
+        advance(job);
+    }
+    return show(id);
+}
+
+Result<void> Jobs::remove(std::string_view id) {
+    const auto job = TRY(show(id));
+    if (job.phase != JobPhase::ended) {
+        return fail(Fault::conflict, fmt::format("job {} has not ended", job.id),
+                    {.hint = "sust job cancel " + job.id});
+    }
+    // The back end's part first: what is left of a cut removal can be removed again.
+    if (const auto scheduler = needs_.backends.find(job.placement.backend)) {
+        TRY((*scheduler)->forget({job.id}));
+    }
+    return table_.remove(id);
+}
+
+Result<Job> Jobs::show(std::string_view id) {
+    const auto found = live_.find(id);
+    return found == live_.end() ? table_.by_id(id) : Result<Job>(found->second);
+}
+
+Result<std::vector<Job>> Jobs::list(std::string_view after, std::size_t limit) {
+    auto jobs = TRY(table_.list(after, limit));
+    for (auto& job : jobs) {
+        if (const auto found = live_.find(job.id); found != live_.end()) {
+            job = found->second;
+        }
+    }
+    return jobs;
+}
+
+Result<cluster::LogChunk> Jobs::logs(std::string_view id, cluster::Stream stream,
+                                     std::uint64_t offset, std::size_t max_bytes) {
+    const auto job = TRY(show(id));
+    auto* scheduler = TRY(needs_.backends.find(job.placement.backend));
+    const bool ended = job.phase == JobPhase::ended;
+    if (!TRY(scheduler->describe({job.id}))) {
+        return cluster::LogChunk{.next_offset = offset, .complete = ended};
+    }
+    auto chunk = TRY(scheduler->logs({job.id}, stream, offset, max_bytes));
+    chunk.complete = chunk.complete && ended;
+    return chunk;
+}
+
+// --- The course of a job ---------------------------------------------------------------------
+
+void Jobs::on_job(const JobStatus& status) {
+    if (const auto found = live_.find(status.token.value); found != live_.end()) {
+        advance(found->second);
+    }
+}
+
+void Jobs::tick() {
+    std::vector<std::string> ids;
+    for (const auto& [id, job] : live_) {
+        ids.push_back(id);
+    }
+    for (const auto& id : ids) {
+        if (const auto found = live_.find(id); found != live_.end()) {
+            advance(found->second);
+        }
+    }
+}
+
+// `job` may be gone afterwards: an ended one leaves.
+void Jobs::advance(Job& job) {
+    const auto done = step(job);
+    if (!done) {
+        const auto trouble = core::to_string(done.error());
+        if (trouble != job.trouble) {  // said once, not every tick
+            needs_.log.error("a job stands still", done.error());
+        }
+        job.trouble = trouble;
+    } else if (job.phase == JobPhase::ended) {
+        live_.erase(job.id);
+    }
+}
+
+Result<void> Jobs::step(Job& job) {
+    if (job.phase == JobPhase::ended) {
+        return keep(job);  // what could not be kept before
+    }
+    auto* scheduler = TRY(needs_.backends.find(job.placement.backend));
+    if (job.phase == JobPhase::planned) {
+        TRY(start(job, *scheduler));
+    } else if (job.phase == JobPhase::pausing) {
+        TRY(go_on(job));
+    }
+    // The attempt that follows one that has ended is begun at once.
+    for (std::int64_t seen = 0; job.phase == JobPhase::active && seen != job.epoch;) {
+        seen = job.epoch;
+        TRY(look(job, *scheduler));
+    }
+    return {};
+}
+
+Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
+    if (job.cancel_wanted) {
+        return end(job, "cancelled before it was started");
+    }
+    const auto taken = scheduler.submit(spec_of(job, scheduler));
+    if (taken) {
+        job.phase = JobPhase::active;
+        job.trouble.clear();
+        return keep(job);
+    }
+    return is_passing(taken.error().fault) ? taken : end(job, core::to_string(taken.error()));
+}
+
+Result<void> Jobs::look(Job& job, Scheduler& scheduler) {
+    const auto status = TRY(scheduler.describe({job.id}));
+    if (!status) {
+        return judge(job, {.token = {job.id},
+                           .state = cluster::State::ended,
+                           .end = cluster::End::vanished,
+                           .epoch = job.epoch,
+                           .reason = "its back end does not know it any more"});
+    }
+    const bool changed = status->state != job.status.state || status->epoch != job.status.epoch ||
+                         status->reason != job.status.reason;
+    job.status = *status;
+    if (is_final(status->state) && status->epoch < job.epoch) {
+        const auto longest = scheduler.longest(spec_of(job, scheduler));
+        cluster::Orders orders{.time_limit = next_time_limit(job, longest)};
+        if (job.request.retry.exclude_bad_nodes) {
+            orders.exclude_nodes = bad_nodes(job);
+        }
+        TRY(scheduler.resubmit({job.id}, orders));
+        return look(job, scheduler);
+    }
+    if (is_final(status->state)) {
+        return judge(job, *status);
+    }
+    if (job.cancel_wanted && status->state != cluster::State::stopping) {
+        TRY(scheduler.cancel({job.id}));
+    }
+    if (changed && on_change_) {
+        on_change_(job);
+    }
+    return {};
+}
+
+// An attempt has ended: for good, or to be followed by another.
+Result<void> Jobs::judge(Job& job, const JobStatus& status) {
+    job.attempts.push_back({.epoch = status.epoch,
+                            .end = status.end.value_or(cluster::End::vanished),
+                            .reason = status.reason,
+                            .exit_status = status.exit_status,
+                            .nodes = status.nodes,
+                            .started = status.started,
+                            .finished = status.finished});
+    std::optional<core::Duration> longest;
+    if (const auto scheduler = needs_.backends.find(job.placement.backend)) {
+        longest = (*scheduler)->longest(spec_of(job, **scheduler));
+    }
+    const auto decision = decide(job, longest);
+    if (decision.what == Decision::What::end || job.attempts.size() >= k_attempts_max) {
+        return end(job, {});
+    }
+    job.retries += decision.what == Decision::What::retry ? 1 : 0;
+    job.phase = JobPhase::pausing;
+    job.next_try = needs_.clock.wall() + decision.pause;
+    job.trouble = decision.why;
+    TRY(keep(job));
+    return go_on(job);
+}
+
+Result<void> Jobs::go_on(Job& job) {
+    if (job.cancel_wanted) {
+        return end(job, "cancelled between two attempts");
+    }
+    if (needs_.clock.wall() < job.next_try) {
+        return {};
+    }
+    job.phase = JobPhase::active;
+    job.epoch = job.attempts.back().epoch + 1;
+    job.trouble.clear();
+    return keep(job);
+}
+
+Result<void> Jobs::end(Job& job, std::string trouble) {
+    job.phase = JobPhase::ended;
+    job.trouble = std::move(trouble);
+    job.finished = needs_.clock.wall();
+    const auto ended = end_of(job);
+    needs_.log.info("a job has ended", {{"job", job.id}, {"end", std::string(to_string(*ended))}});
+    return keep(job);
+}
+
+Result<void> Jobs::keep(Job& job) {
+    TRY(table_.update(job));
+    if (on_change_) {
+        on_change_(job);
+    }
+    return {};
+}
+
+// In its environment, where the back end's machines have ours; the folders of the job and of its
+// work are seen inside at the same paths.
+cluster::JobSpec Jobs::spec_of(const Job& job, Scheduler& scheduler) const {
+    auto spec = cluster::spec_of(job.request, job.placement, {job.id});
+    const bool here = scheduler.capabilities().contains(cluster::Capability::job_directory);
+    if (spec.image.empty() || !here) {
+        return spec;
+    }
+    std::vector<std::string> words{(needs_.places.bin / "sust").string()};
+    if (!needs_.root.empty()) {
+        words.insert(words.end(), {"--root", needs_.root.string()});
+    }
+    words.insert(words.end(), {"run", "--environment", spec.image, "--mount",
+                               scheduler.job_directory(spec.token).string()});
+    if (!spec.workdir.empty()) {
+        words.insert(words.end(), {"--mount", spec.workdir.string()});
+    }
+    words.push_back("--");
+    words.insert(words.end(), spec.argv.begin(), spec.argv.end());
+    spec.argv = std::move(words);
+    return spec;
+}
+
+}  // namespace sust::control

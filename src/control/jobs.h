@@ -1,0 +1,72 @@
+#pragma once
+
+// Jobs of users: chosen a back end, given to it, tried again, continued in segments, ended. Every
+// decision is kept before it is acted on, and every act may be repeated, so that a controller that
+// is killed at any moment goes on to the same end. On the control loop's thread.
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/backends.h"
+#include "control/job_table.h"
+#include "core/log.h"
+#include "core/places.h"
+
+namespace sust::control {
+
+struct JobsNeeds {
+    core::Database& database;
+    const Backends& backends;
+    const core::Clock& clock;
+    core::Log log;
+    core::Places places;
+    core::Path root;  // of --root; for the words that start an environment
+};
+
+class Jobs {
+  public:
+    // Reads those that have not ended. The migrations have been run.
+    static Result<Jobs> open(JobsNeeds needs);
+
+    // Kept as planned when it returns; tick() goes on. exhausted: too many have not ended.
+    Result<Job> submit(const cluster::JobRequest& request);
+    // Ends it after the attempt that runs, if one does. Ended ones are fine.
+    Result<Job> cancel(std::string_view id);
+    // conflict: it has not ended.
+    Result<void> remove(std::string_view id);
+    Result<Job> show(std::string_view id);
+    // Newest first, before `after`.
+    Result<std::vector<Job>> list(std::string_view after, std::size_t limit);
+    // Of the newest attempt. `complete`: the job has ended and everything was read.
+    Result<cluster::LogChunk> logs(std::string_view id, cluster::Stream stream,
+                                   std::uint64_t offset, std::size_t max_bytes);
+
+    void on_change(std::function<void(const Job&)> callback) { on_change_ = std::move(callback); }
+    // Facts of back ends, and the passing of time. on_job is for every job, tick for all of ours.
+    void on_job(const cluster::JobStatus& status);
+    void tick();
+    bool is_ours(const cluster::Token& token) const { return live_.contains(token.value); }
+
+  private:
+    explicit Jobs(JobsNeeds needs) : needs_(std::move(needs)), table_(needs_.database) {}
+
+    void advance(Job& job);
+    Result<void> step(Job& job);
+    Result<void> start(Job& job, cluster::Scheduler& scheduler);
+    Result<void> look(Job& job, cluster::Scheduler& scheduler);
+    Result<void> judge(Job& job, const cluster::JobStatus& status);
+    Result<void> go_on(Job& job);
+    Result<void> end(Job& job, std::string trouble);
+    Result<void> keep(Job& job);
+    cluster::JobSpec spec_of(const Job& job, cluster::Scheduler& scheduler) const;
+
+    JobsNeeds needs_;
+    JobTable table_;
+    std::map<std::string, Job, std::less<>> live_;  // those that have not ended, by id
+    std::function<void(const Job&)> on_change_;
+};
+
+}  // namespace sust::control
