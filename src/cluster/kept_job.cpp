@@ -45,6 +45,7 @@ std::string reason_of(const ExitWord& word) {
             return word.detail + " reached";
         case ExitReason::cancelled:
         case ExitReason::fenced:
+        case ExitReason::stopped:
             text = to_string(word.reason);
     }
     return word.detail.empty() ? text : text + (text.empty() ? "" : ": ") + word.detail;
@@ -59,6 +60,7 @@ End end_of(const ExitWord& word) {
         case ExitReason::cannot_start:
             return End::start_failed;
         case ExitReason::exited:
+        case ExitReason::stopped:
             return word.status == 0 ? End::completed : End::failed;
         case ExitReason::signalled:
         case ExitReason::fenced:
@@ -183,7 +185,8 @@ std::optional<Sight> KeptJob::final_words() {
                      .reason = reason_of(**exit),
                      .exit_status = (*exit)->status,
                      .started = (*exit)->started,
-                     .finished = (*exit)->finished};
+                     .finished = (*exit)->finished,
+                     .stopped = (*exit)->reason == ExitReason::stopped};
     }
     if (!exit) {
         distrust_ = core::to_string(exit.error());

@@ -23,6 +23,7 @@ struct Sight {
     std::optional<int> exit_status{};
     core::WallTime started{};
     core::WallTime finished{};
+    bool stopped = false;  // by a signal to the wrapper: the scheduler may know why
 };
 
 class KeptJob {

@@ -80,6 +80,7 @@ Result<void> read_shape(const TomlTable& table, Shape& shape) {
 }
 
 Result<void> read_time(const TomlTable& part, JobRequest& request) {
+    request.has_time_limit = part.has("limit");
     request.time_limit = TRY(part.duration("limit")).value_or(k_usual_limit);
     request.stop_grace = TRY(part.duration("grace")).value_or(k_usual_grace);
     request.notice = TRY(part.duration("notice")).value_or(Duration{});
@@ -118,7 +119,7 @@ Result<void> read_retry(const TomlTable& part, Retry& retry) {
             return fail(Fault::invalid, fmt::format("'{}' is never tried again", said),
                         {.where = part.where("on")});
         }
-        retry.on.insert(end);
+        retry.on.push_back(end);
     }
     return {};
 }
@@ -205,6 +206,9 @@ JobSpec spec_of(const JobRequest& request, const Placement& placement, const Tok
     spec.time_limit = request.segment > Duration::zero()
                           ? std::min(request.segment, request.time_limit)
                           : request.time_limit;
+    if (placement.time_limit > Duration::zero()) {
+        spec.time_limit = placement.time_limit;
+    }
     spec.stop_grace = request.stop_grace;
     spec.notice = request.notice;
     spec.shape = request.shape;

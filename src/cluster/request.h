@@ -5,7 +5,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +16,8 @@ namespace sust::cluster {
 
 // What happens after an attempt has ended otherwise than `completed`.
 struct Retry {
-    int count = 0;     // further attempts besides the first; segments are not counted
-    std::set<End> on;  // the ends that are tried again
+    int count = 0;        // further attempts besides the first; segments are not counted
+    std::vector<End> on;  // the ends that are tried again
     bool exclude_bad_nodes =
         true;             // keep off the nodes of attempts that were lost or did not start
     Duration back_off{};  // before the second attempt; doubled for each further one
@@ -30,6 +29,8 @@ struct Placement {
     std::string partition;
     std::string account;
     std::string queue;
+    // Of the first attempt, where the back end's longest decides it; 0: what the job says.
+    Duration time_limit{};
 };
 
 struct JobRequest {
@@ -41,7 +42,8 @@ struct JobRequest {
     Shape shape;
     int priority = 0;
     std::string partition, account, queue, principal;
-    Duration time_limit{};  // of all segments together
+    Duration time_limit{};        // of all segments together
+    bool has_time_limit = false;  // it was said, and not filled in
     Duration stop_grace{};
     Duration notice{};
     // Of one attempt, for work that can resume; 0: the job is one attempt.

@@ -80,7 +80,7 @@ TEST(JobRequest, AWholeOneBecomesWhatItSaysForTheBackEndThatIsChosen) {
     EXPECT_EQ(spec.notice, 2min);
     EXPECT_EQ(spec.options.at("constraint"), "gpu");
     EXPECT_TRUE(spec_of(*request, request->placement.back(), {"job-1"}).options.empty());
-    EXPECT_EQ(request->retry.on, (std::set{End::node_lost, End::failed}));
+    EXPECT_EQ(request->retry.on, (std::vector{End::node_lost, End::failed}));
 }
 
 TEST(JobRequest, IsTheSameWhenItIsReadFromItsDocument) {

@@ -19,8 +19,8 @@ namespace {
 
 constexpr int k_format = 1;
 constexpr std::size_t k_detail_bytes_max = 1024;
-constexpr std::array<std::string_view, 6> k_reasons = {"exited",    "signalled", "time_limit",
-                                                       "cancelled", "fenced",    "cannot_start"};
+constexpr std::array<std::string_view, 7> k_reasons = {
+    "exited", "signalled", "time_limit", "cancelled", "fenced", "cannot_start", "stopped"};
 
 std::string dump(const json& document) {
     // Paths and texts may hold any bytes; a word that cannot be written would be worse than one

@@ -28,6 +28,7 @@ struct AttemptFiles {
     Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
+    Path native() const { return path / "native_id"; }  // what the scheduler calls it
     Path orders() const { return path / "orders.json"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
@@ -57,7 +58,8 @@ struct AttemptWord {
     core::WallTime started{};
 };
 
-enum class ExitReason { exited, signalled, time_limit, cancelled, fenced, cannot_start };
+// stopped: by a signal to the wrapper, of which the scheduler may know more.
+enum class ExitReason { exited, signalled, time_limit, cancelled, fenced, cannot_start, stopped };
 std::string_view to_string(ExitReason reason);
 
 struct ExitWord {

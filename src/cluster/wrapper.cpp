@@ -66,6 +66,7 @@ class Wrapper {
     void end_leftovers();
     core::Duration until_next() const;
 
+    std::string node_name() const;
     ExitWord exit_word() const;
     int finish();
 
@@ -177,7 +178,7 @@ Result<void> Wrapper::begin() {
     child_ = TRY(GatedChild::fork(plan));
     attempt_ = {.token = job_.spec.token,
                 .epoch = options_.epoch,
-                .host = host_name(),
+                .host = node_name(),
                 .wrapper = TRY(core::identify(::getpid())),
                 .child = TRY(core::identify(child_->pid())),
                 .started = clock_.wall()};
@@ -190,6 +191,12 @@ Result<void> Wrapper::begin() {
     next_beat_ = now + k_heartbeat;
     child_->let_through();
     return {};
+}
+
+// As the scheduler calls it, where there is one: several of its nodes may be one host.
+std::string Wrapper::node_name() const {
+    const auto found = options_.environment.find("SLURMD_NODENAME");
+    return found == options_.environment.end() ? host_name() : found->second;
 }
 
 // --- While the command runs ------------------------------------------------------------------
@@ -360,7 +367,8 @@ ExitWord Wrapper::exit_word() const {
             word.reason = ExitReason::fenced;
             break;
         case Stop::outside:
-            word.detail = "stopped by a signal to the wrapper that no cancel announced";
+            word.reason = ExitReason::stopped;
+            word.detail = "by a signal to the wrapper that no cancel announced";
             break;
         case Stop::none:
         case Stop::homeless:
@@ -388,6 +396,13 @@ core::Environment base_environment(const core::Environment& of_wrapper) {
                              "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
         if (const auto found = of_wrapper.find(name); found != of_wrapper.end()) {
             base.insert(*found);
+        }
+    }
+    // What a scheduler says about the place that it gave.
+    for (const auto& [name, value] : of_wrapper) {
+        if (name.starts_with("SLURM") || name.ends_with("_VISIBLE_DEVICES") ||
+            name == "GPU_DEVICE_ORDINAL") {
+            base.emplace(name, value);
         }
     }
     return base;

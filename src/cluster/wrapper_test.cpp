@@ -198,6 +198,7 @@ TEST(Words, AreRefusedFromAnotherJobOrVersion) {
 TEST(BaseEnvironment, TakesOnlyWhereTheUserIs) {
     const auto base = base_environment({{"HOME", "/h"}, {"SECRET", "s"}, {"PATH", "/evil"}});
     EXPECT_EQ(base.at("HOME"), "/h");
+    EXPECT_EQ(base_environment({{"SLURM_JOB_ID", "7"}}).at("SLURM_JOB_ID"), "7");
     EXPECT_FALSE(base.contains("SECRET"));
     EXPECT_EQ(base.at("PATH"), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 }

@@ -24,16 +24,36 @@ Result<cluster::Scheduler*> Backends::find(std::string_view name) const {
                 {.hint = "there are: " + core::join(names, ", ")});
 }
 
+namespace {
+
+// A limit that nobody said, or that segments bring about, is at most what the back end allows.
+void fit_time_limit(const cluster::JobRequest& request, const cluster::Scheduler& scheduler,
+                    const cluster::Token& token, cluster::Placement& placement) {
+    const auto spec = cluster::spec_of(request, placement, token);
+    const auto longest = scheduler.longest(spec);
+    const bool may_be_shorter = !request.has_time_limit || request.segment == core::Duration::max();
+    if (longest && spec.time_limit > *longest && may_be_shorter) {
+        placement.time_limit = *longest;
+    }
+}
+
+}  // namespace
+
 std::vector<Choice> Backends::weigh(const cluster::JobRequest& request,
                                     const cluster::Token& token) const {
     std::vector<Choice> choices;
     for (const auto& placement : request.placement) {
         Choice choice{.placement = placement};
-        if (const auto scheduler = find(placement.backend); !scheduler) {
+        const auto scheduler = find(placement.backend);
+        if (!scheduler) {
             choice.refusal = scheduler.error();
-        } else if (const auto accepted =
-                       (*scheduler)->accepts(cluster::spec_of(request, placement, token));
-                   !accepted) {
+            choices.push_back(std::move(choice));
+            continue;
+        }
+        fit_time_limit(request, **scheduler, token, choice.placement);
+        const auto accepted =
+            (*scheduler)->accepts(cluster::spec_of(request, choice.placement, token));
+        if (!accepted) {
             choice.refusal = accepted.error();
         }
         choices.push_back(std::move(choice));

@@ -153,10 +153,15 @@ void to_json(json& out, const Job& job) {
 }
 
 std::string encode_course(const Job& job) {
-    json course{{"retries", job.retries},           {"cancel_wanted", job.cancel_wanted},
-                {"trouble", job.trouble},           {"next_try", time_json(job.next_try)},
-                {"attempts", json::array()},        {"partition", job.placement.partition},
-                {"account", job.placement.account}, {"queue", job.placement.queue}};
+    json course{{"retries", job.retries},
+                {"cancel_wanted", job.cancel_wanted},
+                {"trouble", job.trouble},
+                {"next_try", time_json(job.next_try)},
+                {"attempts", json::array()},
+                {"partition", job.placement.partition},
+                {"account", job.placement.account},
+                {"queue", job.placement.queue},
+                {"time_limit_ms", job.placement.time_limit.count()}};
     for (const auto& attempt : job.attempts) {
         course["attempts"].push_back(attempt_json(attempt));
     }
@@ -173,6 +178,8 @@ Result<void> decode_course(std::string_view text, Job& job) {
         job.placement.partition = course.at("partition").get<std::string>();
         job.placement.account = course.at("account").get<std::string>();
         job.placement.queue = course.at("queue").get<std::string>();
+        job.placement.time_limit =
+            core::Duration(course.at("time_limit_ms").get<core::Duration::rep>());
         for (const auto& attempt : course.at("attempts")) {
             job.attempts.push_back(attempt_of(attempt));
         }

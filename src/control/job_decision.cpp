@@ -43,7 +43,8 @@ Decision decide(const Job& job, std::optional<Duration> longest) {
         return {.what = Decision::What::segment,
                 .why = fmt::format("segment {} follows", job.attempts.size() + 1)};
     }
-    if (job.retries >= retry.count || !retry.on.contains(last.end)) {
+    if (job.retries >= retry.count ||
+        std::find(retry.on.begin(), retry.on.end(), last.end) == retry.on.end()) {
         return {};
     }
     const auto doubled = retry.back_off * (1 << std::min(job.retries, k_doublings_max));

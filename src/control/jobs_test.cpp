@@ -22,8 +22,12 @@ class Picky final : public cluster::FakeScheduler {
     std::optional<core::Error> refusal;
     std::optional<core::Error> trouble;  // of submit, until it is taken away
     cluster::Orders orders;
+    std::optional<core::Duration> longest_limit;
 
     std::string_view name() const override { return called; }
+    std::optional<core::Duration> longest(const cluster::JobSpec&) const override {
+        return longest_limit;
+    }
     core::Result<void> accepts(const cluster::JobSpec&) const override {
         return refusal ? core::Result<void>(tl::unexpected<core::Error>(*refusal))
                        : core::Result<void>();
@@ -177,6 +181,22 @@ TEST_F(JobsTest, TheFirstPlacementThatAcceptsIsTaken) {
     const auto unknown = jobs_->submit(request("command = ['x']\n[[placement]]\nbackend = 'no'"));
     EXPECT_EQ(unknown.error().fault, Fault::not_found);
     EXPECT_THAT(unknown.error().hint, HasSubstr("alps, local"));
+}
+
+TEST_F(JobsTest, ALimitThatNobodySaidIsWhatTheBackEndAllows) {
+    local_.longest_limit = 1h;
+    const auto unsaid = submit("command = ['x']");
+    EXPECT_EQ(local_.job(unsaid).spec.time_limit, 1h);
+    const auto said = submit("command = ['x']\n[time]\nlimit = '2h'");
+    EXPECT_EQ(local_.job(said).spec.time_limit, 2h) << "the back end may refuse it";
+    const auto segmented = submit("command = ['x']\n[time]\nlimit = '90m'\nsegments = 'auto'");
+    EXPECT_EQ(local_.job(segmented).spec.time_limit, 1h);
+    local_.longest_limit.reset();  // and stays so whatever is known later
+    restart();
+    local_.job(segmented).status.started = clock_.wall();
+    local_.job(segmented).status.finished = clock_.wall() + 1h;
+    finish(segmented, End::time_limit);
+    EXPECT_EQ(local_.orders.time_limit, 30min);
 }
 
 TEST_F(JobsTest, WhatTheBackEndForgotHasVanished) {

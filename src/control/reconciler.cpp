@@ -23,14 +23,16 @@ void guarded(const core::Log& log, const Work& work) {
 
 }  // namespace
 
-Reconciler::Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs,
+Reconciler::Reconciler(core::EventLoop& loop, const Backends& backends, tune::Runs& runs,
                        Jobs& jobs, fleet::Fleet& fleet, Api& api, core::Log log)
-    : scheduler_(scheduler), runs_(runs), jobs_(jobs), fleet_(fleet), log_(std::move(log)) {
-    scheduler_.watch([this](const cluster::JobStatus& status) {
-        runs_.on_job(status);
-        fleet_.on_job(status);
-        jobs_.on_job(status);
-    });
+    : backends_(backends), runs_(runs), jobs_(jobs), fleet_(fleet), log_(std::move(log)) {
+    for (const auto& [name, scheduler] : backends_.all()) {
+        scheduler->watch([this](const cluster::JobStatus& status) {
+            runs_.on_job(status);
+            fleet_.on_job(status);
+            jobs_.on_job(status);
+        });
+    }
     quick_ = loop.every(k_quick, [this] { guarded(log_, [this] { quick(); }); });
     slow_ = loop.every(k_slow, [this] {
         guarded(log_, [this] { runs_.tick(); });
@@ -40,7 +42,9 @@ Reconciler::Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tun
 }
 
 void Reconciler::quick() {
-    scheduler_.poll();
+    for (const auto& [name, scheduler] : backends_.all()) {
+        scheduler->poll();
+    }
     fleet_.tick();
 }
 

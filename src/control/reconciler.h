@@ -13,13 +13,13 @@ namespace sust::control {
 class Reconciler {
   public:
     // Begins on construction; ends with its destruction. All on the loop's thread.
-    Reconciler(core::EventLoop& loop, cluster::Scheduler& scheduler, tune::Runs& runs, Jobs& jobs,
+    Reconciler(core::EventLoop& loop, const Backends& backends, tune::Runs& runs, Jobs& jobs,
                fleet::Fleet& fleet, Api& api, core::Log log);
 
   private:
     void quick();
 
-    cluster::Scheduler& scheduler_;
+    const Backends& backends_;
     tune::Runs& runs_;
     Jobs& jobs_;
     fleet::Fleet& fleet_;

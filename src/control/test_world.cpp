@@ -87,7 +87,7 @@ struct World::Program {
                .log = core::Log::silent()}),
           server(core::http::Server::listen_unix(loop, world.socket(), api, {}, core::Log::silent())
                      .value()),
-          reconciler(loop, world.cluster, *runs, jobs, *fleet, api, core::Log::silent()),
+          reconciler(loop, backends, *runs, jobs, *fleet, api, core::Log::silent()),
           thread([this] { loop.run(); }) {}
 
     ~Program() {

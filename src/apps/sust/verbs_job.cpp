@@ -73,6 +73,23 @@ Result<int> job_submit(Context& context, const Arguments& arguments) {
     return 0;
 }
 
+// "local (vm): starts 2026-01-01T00:00:00.000Z: jobs of this machine start at once"
+std::string placement_line(const nlohmann::json& placement) {
+    auto line = text_in(placement, "backend");
+    for (const auto* key : {"partition", "where"}) {
+        if (const auto text = text_in(placement, key); !text.empty()) {
+            line += " (" + text + ")";
+        }
+    }
+    if (const auto refusal = text_in(placement, "refusal"); !refusal.empty()) {
+        return line + ": refused: " + refusal;
+    }
+    const auto start = text_in(placement, "start");
+    const auto why = text_in(placement, "why");
+    line += start.empty() ? ": takes it, and cannot say when" : ": starts " + start;
+    return line + (why.empty() ? "" : ": " + why);
+}
+
 Result<int> job_plan(Context& context, const Arguments& arguments) {
     const auto request = TRY(read_job_file(arguments));
     Api api(context);
@@ -81,15 +98,9 @@ Result<int> job_plan(Context& context, const Arguments& arguments) {
     if (context.json) {
         print_json(plan);
     } else {
-        print_list(context, plan.value("placements", nlohmann::json::array()),
-                   {{"backend", "BACK END"},
-                    {"partition", "PARTITION"},
-                    {"accepted", "ACCEPTED"},
-                    {"start", "START", Column::Form::time},
-                    {"where", "WHERE"},
-                    {"refusal", "REFUSED"},
-                    {"why", "WHY"}},
-                   "no placements");
+        for (const auto& placement : plan.value("placements", nlohmann::json::array())) {
+            std::cout << placement_line(placement) << '\n';
+        }
         std::cout << (chosen.empty() ? "nothing takes it\n" : "it would go to " + chosen + "\n");
     }
     return chosen.empty() ? core::exit_code(Fault::invalid) : 0;

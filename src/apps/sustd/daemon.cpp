@@ -1,7 +1,9 @@
 #include "apps/sustd/daemon.h"
 
 #include "apps/common/identity.h"
+#include "cluster/configured.h"
 #include "cluster/local.h"
+#include "cluster/wrapper.h"
 #include "control/api.h"
 #include "control/migrations.h"
 #include "control/reconciler.h"
@@ -35,6 +37,15 @@ Result<core::FileLock> lock(const core::Places& places) {
                     {.where = file.native(), .hint = "sust status shows it, sust down stops it"});
     }
     return std::move(*held);
+}
+
+Result<std::vector<cluster::SlurmOptions>> backends_file(const Setup& setup) {
+    constexpr std::size_t k_file_bytes_max = 1 << 20;
+    const auto file = setup.places.config / "backends.toml";
+    const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max));
+    return cluster::read_backends(text.value_or(""), file.string(),
+                                  {.agent = setup.places.bin / "sust-agent",
+                                   .base = cluster::base_environment(setup.environment)});
 }
 
 std::vector<std::string> runner(const Setup& setup) {
@@ -93,6 +104,8 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     const auto scheduler = TRY(
         cluster::open_local({.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"},
                             clock, log.component("jobs")));
+    const auto others =
+        cluster::open_backends(TRY(backends_file(setup)), clock, log.component("jobs"));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 
@@ -113,6 +126,9 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
 
     control::Backends backends;
     backends.add(*scheduler);
+    for (const auto& other : others) {
+        backends.add(*other);
+    }
     auto jobs = TRY(control::Jobs::open({.database = database,
                                          .backends = backends,
                                          .clock = clock,
@@ -137,7 +153,7 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     const auto socket = TRY(core::socket_path(places.api_socket(), setup.uid));
     const auto server =
         TRY(core::http::Server::listen_unix(loop, socket, api, {}, log.component("http")));
-    const control::Reconciler reconciler(loop, *scheduler, *runs, jobs, *fleet, api,
+    const control::Reconciler reconciler(loop, backends, *runs, jobs, *fleet, api,
                                          log.component("reconciler"));
     std::unique_ptr<core::EventLoop::Timer> end;
     stop_on_signal(loop, api, *server, log, end);

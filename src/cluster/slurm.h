@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "cluster/book.h"
+
+namespace sust::cluster {
+
+struct SlurmOptions {
+    std::string name;  // of the back end: "alps"
+    // `book.jobs` is a directory that this machine and every node see at the same path.
+    BookOptions book;
+    Path agent;  // sust-agent, as nodes see it
+    // Of Slurm's commands (SLURM_CONF), beside a small fixed one.
+    core::Environment commands;
+    // Of the wrapper: its PATH, HOME and the like.
+    core::Environment base;
+    std::string partition;  // these two where a job says none
+    std::string account;
+    Duration period = std::chrono::seconds(2);     // of the listing of all jobs; 1 s at least
+    Duration patience = std::chrono::seconds(30);  // for one command
+    // How long a directory may take to show what another machine wrote (NFS), and how long a
+    // wrapper may say nothing before a job that Slurm forgot is given up.
+    Duration carrier_grace = std::chrono::seconds(10);
+    Duration silence = std::chrono::minutes(2);
+};
+
+// Jobs of a Slurm cluster, through its commands. Every call of one is made by the back end's own
+// thread: one listing a period for all jobs, whatever their number.
+Result<std::unique_ptr<Scheduler>> open_slurm(SlurmOptions options, const core::Clock& clock,
+                                              core::Log log);
+
+}  // namespace sust::cluster

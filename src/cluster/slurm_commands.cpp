@@ -1,0 +1,149 @@
+#include "cluster/slurm_commands.h"
+
+#include <fmt/format.h>
+
+#include "core/text.h"
+
+namespace sust::cluster::slurm {
+
+using core::fail;
+using core::Fault;
+
+namespace {
+
+// 100,000 jobs of 160 bytes; what is longer is cut, and a line that was cut is none.
+constexpr std::size_t k_output_max = 32 << 20;
+
+// The first line says what, the last one often only that.
+std::string said_by(const core::Output& output) {
+    const auto text = core::trim(output.err.empty() ? output.out : output.err);
+    return core::printable(text.substr(0, text.find('\n')), 400);
+}
+
+// What passes by itself: a controller that does not answer, or is not ready.
+bool is_passing(std::string_view said) {
+    for (const std::string_view sign :
+         {"Unable to contact", "Socket timed out", "Connection refused", "Zero Bytes",
+          "temporarily unable", "Slurm backup controller", "Transport endpoint", "Connection reset",
+          "slurm_persist", "Slurmctld is", "Resource temporarily"}) {
+        if (said.find(sign) != std::string_view::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+Commands::Commands(core::Environment environment, Duration patience, const core::Clock& clock)
+    : environment_(std::move(environment)), patience_(patience), clock_(&clock) {
+    environment_.try_emplace("PATH",
+                             "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+    environment_["LC_ALL"] = "C.UTF-8";
+    environment_["TZ"] = "UTC";  // Slurm's commands tell local times
+}
+
+Result<core::Output> Commands::call(std::vector<std::string> words) const {
+    const auto program = words.front();
+    auto output = core::run({.argv = std::move(words), .environment = environment_},
+                            core::Deadline(*clock_, patience_), k_output_max);
+    if (!output) {
+        const auto fault = output.error().fault;
+        return fail(fault == Fault::timeout ? Fault::timeout : Fault::unavailable,
+                    fmt::format("{}: {}", program, output.error().message),
+                    {.hint = "are Slurm's commands installed here, and does its controller run?"});
+    }
+    if (output->status != 0) {
+        const auto said = said_by(*output);
+        return fail(is_passing(said) ? Fault::unavailable : Fault::invalid,
+                    fmt::format("{}: {}", program,
+                                said.empty() ? fmt::format("status {}", output->status) : said));
+    }
+    return output;
+}
+
+Result<std::string> Commands::text_of(std::vector<std::string> words) const {
+    return TRY(call(std::move(words))).out;
+}
+
+Result<std::string> Commands::submit(const std::vector<std::string>& words) const {
+    std::vector<std::string> all{"sbatch", "--parsable"};
+    all.insert(all.end(), words.begin(), words.end());
+    const auto text = TRY(text_of(std::move(all)));
+    // "7", or "7;cluster"
+    const auto id = std::string(core::trim(std::string_view(text).substr(0, text.find(';'))));
+    if (!core::parse_integer(id)) {
+        return fail(Fault::unavailable,
+                    "sbatch said no number: " + core::printable(core::trim(text), 200));
+    }
+    return id;
+}
+
+Result<void> Commands::cancel(const std::string& id) const {
+    // The wrapper alone is asked, and asks its command; what does not end is ended by Slurm.
+    TRY(call({"scancel", "--quiet", id}));
+    return {};
+}
+
+Result<Listing> Commands::list() const {
+    Listing listing{.asked = clock_->monotonic()};
+    listing.jobs = parse_queue(TRY(text_of({"squeue", "--noheader", "--all", "--states=all",
+                                            "--format", std::string(k_queue_format)})));
+    return listing;
+}
+
+Result<Site> Commands::look() const {
+    Site site;
+    site.partitions = parse_partitions(
+        TRY(text_of({"sinfo", "--noheader", "--format", std::string(k_partition_format)})));
+    site.nodes = parse_nodes(
+        TRY(text_of({"sinfo", "--noheader", "--Node", "--format", std::string(k_node_format)})),
+        k_reason_prefix);
+    const auto now = clock_->wall();
+    for (auto& node : site.nodes) {
+        node.observed = now;
+    }
+    return site;
+}
+
+Result<void> Commands::drain(const std::string& node, const std::string& reason) const {
+    TRY(call({"scontrol", "update", "nodename=" + node, "state=drain",
+              fmt::format("reason={}{}", k_reason_prefix, reason)}));
+    return {};
+}
+
+Result<void> Commands::resume(const std::string& node) const {
+    TRY(call({"scontrol", "update", "nodename=" + node, "state=resume"}));
+    return {};
+}
+
+Result<Outlook> Commands::outlook(const std::vector<std::string>& words) const {
+    std::vector<std::string> all{"sbatch", "--test-only"};
+    all.insert(all.end(), words.begin(), words.end());
+    const auto output = TRY(call(std::move(all)));
+    const auto outlook = parse_test_only(output.err + output.out);
+    return outlook ? Result<Outlook>(*outlook)
+                   : Result<Outlook>(Outlook{.why = "Slurm gives no estimate"});
+}
+
+Result<std::string> Commands::version() const {
+    return std::string(core::trim(TRY(text_of({"sinfo", "--version"}))));
+}
+
+Result<void> Commands::ping() const {
+    const auto said = TRY(text_of({"scontrol", "ping"}));
+    return said.find("is UP") != std::string::npos
+               ? Result<void>()
+               : fail(Fault::unavailable, core::printable(core::trim(said), 200));
+}
+
+Result<std::string> Commands::run_there(const std::vector<std::string>& options,
+                                        const std::vector<std::string>& words) const {
+    std::vector<std::string> all{"srun",       "--quiet",  "--nodes=1",
+                                 "--ntasks=1", "--time=1", "--immediate=10"};
+    all.insert(all.end(), options.begin(), options.end());
+    all.insert(all.end(), words.begin(), words.end());
+    return text_of(std::move(all));
+}
+
+}  // namespace sust::cluster::slurm

@@ -1,0 +1,75 @@
+#pragma once
+
+// One job of the Slurm back end: what its files and Slurm's list say, and what follows from that.
+
+#include <optional>
+#include <string>
+
+#include "cluster/book.h"
+#include "cluster/slurm.h"
+#include "cluster/slurm_commands.h"
+#include "cluster/worker.h"
+
+namespace sust::cluster::slurm {
+
+// What all jobs of one back end share. Changed on the control loop's thread alone.
+struct Context {
+    const SlurmOptions& options;
+    const core::Clock& clock;
+    const core::Log& log;
+    const Commands& commands;
+    Worker& worker;
+    core::MonoTime opened{};
+    std::optional<Listing> listing{};
+    std::map<std::pair<Token, std::int64_t>, QueueRow> rows{};  // of the listing
+    std::string trouble{};  // why the last question was not answered
+    std::optional<Site> site{};
+
+    // Whether the list was asked for after `then`.
+    bool has_listing_after(core::MonoTime then) const { return listing && listing->asked > then; }
+    const Partition* partition_of(const JobSpec& spec) const;
+};
+
+class SlurmJob final : public BookedJob {
+  public:
+    SlurmJob(KeptJob kept, Context& context) : BookedJob(std::move(kept)), context_(context) {}
+
+    bool look() override;
+    Result<void> stop() override;
+    Result<std::int64_t> resubmit(const Orders& orders) override;
+
+  private:
+    // Nothing: there is nothing new to say.
+    std::optional<Sight> see();
+    std::optional<Sight> see_row(const QueueRow& row, const std::optional<AttemptWord>& attempt);
+    std::optional<Sight> see_stopped(Sight words);
+    std::optional<Sight> see_end(End end, const std::optional<AttemptWord>& attempt);
+    std::optional<Sight> see_absent(const std::optional<AttemptWord>& attempt);
+    std::optional<Sight> see_unsubmitted();
+    Sight see_silence(const AttemptWord& attempt);
+    std::optional<Sight> ask_to_submit();
+    void on_submitted(const Result<std::string>& id);
+    void ask_to_cancel();
+    Sight conclude(End end, std::string reason);
+    void read_number();
+    void forget_attempt();
+
+    Context& context_;
+    // A question that is under way refers to the job only while it lives.
+    std::shared_ptr<int> life_ = std::make_shared<int>(0);
+    std::string id_;  // Slurm's number, once known
+    bool number_read_ = false;
+    bool asking_ = false;  // sbatch runs
+    bool cancelling_ = false;
+    int tries_ = 0;
+    std::optional<core::Error> refusal_;  // by sbatch
+    std::string trouble_;
+    core::MonoTime next_try_{};
+    core::MonoTime
+        doubtful_since_{};  // the list must be newer before it says that we are not there
+    std::optional<core::MonoTime> ended_since_;
+    std::string beat_;  // the last heartbeat that was read
+    core::MonoTime beat_since_{};
+};
+
+}  // namespace sust::cluster::slurm
