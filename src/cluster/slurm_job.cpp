@@ -109,8 +109,7 @@ std::optional<Sight> SlurmJob::see_row(const QueueRow& row,
 // higher priority. Its list may not say so yet.
 std::optional<Sight> SlurmJob::see_stopped(Sight words) {
     const auto row = context_.rows.find({status().token, status().epoch});
-    const auto end =
-        row == context_.rows.end() ? std::optional<End>() : end_of(row->second.state);
+    const auto end = row == context_.rows.end() ? std::optional<End>() : end_of(row->second.state);
     if (end && *end != End::completed && *end != End::failed) {
         words.end = end;
         words.reason = fmt::format("Slurm: {}", to_string(*end));

@@ -99,11 +99,10 @@ Result<void> Runs::Impl::end_job(Run& run, const cluster::JobStatus& job) {
         return step(run, Event::done);
     }
     // What a job of which nothing is known printed last says nothing about its end.
-    const bool ended_by_itself =
-        !cluster::was_lost(job) && job.end != cluster::End::cancelled;
-    const auto event = cluster::was_lost(job)                   ? Event::lost
+    const bool ended_by_itself = !cluster::was_lost(job) && job.end != cluster::End::cancelled;
+    const auto event = cluster::was_lost(job)               ? Event::lost
                        : job.end == cluster::End::cancelled ? Event::stopped
-                                                                : Event::failed;
+                                                            : Event::failed;
     return step(run, event, job_error(run, run.stage, job, ended_by_itself ? last_words(run) : ""));
 }
 
