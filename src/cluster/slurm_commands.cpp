@@ -87,7 +87,7 @@ Result<void> Commands::cancel(const std::string& id) const {
 
 Result<Listing> Commands::list() const {
     Listing listing{.asked = clock_->monotonic()};
-    listing.jobs = parse_queue(TRY(text_of({"squeue", "--noheader", "--all", "--states=all",
+    listing.jobs = parse_queue(TRY(text_of({"squeue", "--noheader", "--me", "--all", "--states=all",
                                             "--format", std::string(k_queue_format)})));
     return listing;
 }

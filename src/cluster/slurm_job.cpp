@@ -53,6 +53,11 @@ const Partition* Context::partition_of(const JobSpec& spec) const {
 }
 
 bool SlurmJob::look() {
+    const auto now = context_.clock.monotonic();
+    if (now < next_look_) {
+        return false;
+    }
+    next_look_ = now + context_.options.period;
     const auto sight = see();
     return sight && kept_.apply(*sight, context_.clock, context_.log);
 }
@@ -60,10 +65,14 @@ bool SlurmJob::look() {
 // --- What is seen ----------------------------------------------------------------------------
 
 std::optional<Sight> SlurmJob::see() {
-    if (const auto loaded = kept_.load(); !loaded) {
-        return unreadable(core::to_string(loaded.error()));
+    if (const auto begun = begin(); !begun) {
+        return unreadable(core::to_string(begun.error()));
     }
-    read_number();
+    const auto row = context_.rows.find({status().token, status().epoch});
+    if (row != context_.rows.end() && row->second.state == "PENDING") {
+        id_ = row->second.id;  // nothing of it is on the file system yet
+        return see_row(row->second, std::nullopt);
+    }
     // exit.json is the wrapper's last word: with it, nothing of the attempt runs any more.
     if (auto words = kept_.final_words()) {
         return words->stopped ? see_stopped(std::move(*words)) : words;
@@ -73,7 +82,6 @@ std::optional<Sight> SlurmJob::see() {
         return unreadable(core::to_string(attempt.error()));
     }
     const auto word = attempt.value_or(std::optional<AttemptWord>());
-    const auto row = context_.rows.find({status().token, status().epoch});
     if (row != context_.rows.end()) {
         id_ = row->second.id;
         return see_row(row->second, word);
@@ -95,7 +103,7 @@ std::optional<Sight> SlurmJob::see_row(const QueueRow& row,
         return Sight{.event = kept_.is_stopping() ? Event::stop_begun : Event::attempt_written,
                      .started = attempt->started};
     }
-    if (kept_.is_cancelled()) {
+    if (cancelled_) {
         ask_to_cancel();
         return Sight{.event = Event::stop_begun, .reason = "being cancelled"};
     }
@@ -167,7 +175,7 @@ std::optional<Sight> SlurmJob::see_absent(const std::optional<AttemptWord>& atte
 
 // Slurm does not have it, and its command has not begun.
 std::optional<Sight> SlurmJob::see_unsubmitted() {
-    if (kept_.is_cancelled()) {
+    if (cancelled_) {
         return conclude(End::cancelled, "cancelled before the command was started");
     }
     if (refusal_) {
@@ -215,12 +223,16 @@ Sight SlurmJob::conclude(End end, std::string reason) {
 
 // --- What is done ----------------------------------------------------------------------------
 
-void SlurmJob::read_number() {
-    if (!number_read_) {
-        const auto text = core::read_file_if_any(kept_.files().native(), k_number_bytes_max);
-        number_read_ = text.has_value();
-        id_ = text && *text ? std::string(core::trim(**text)) : "";
+Result<void> SlurmJob::begin() {
+    TRY(kept_.load());
+    if (begun_reading_) {
+        return {};
     }
+    const auto number = TRY(core::read_file_if_any(kept_.files().native(), k_number_bytes_max));
+    id_ = number ? std::string(core::trim(*number)) : "";
+    cancelled_ = kept_.is_cancelled();
+    begun_reading_ = true;
+    return {};
 }
 
 std::optional<Sight> SlurmJob::ask_to_submit() {
@@ -249,6 +261,7 @@ std::optional<Sight> SlurmJob::ask_to_submit() {
 
 void SlurmJob::on_submitted(const Result<std::string>& id) {
     asking_ = false;
+    next_look_ = {};
     doubtful_since_ = context_.clock.monotonic();
     if (id) {
         id_ = *id;
@@ -273,6 +286,8 @@ void SlurmJob::on_submitted(const Result<std::string>& id) {
 
 // The wrapper looks for the wish itself; what has not begun is taken out of the queue.
 Result<void> SlurmJob::stop() {
+    cancelled_ = true;
+    next_look_ = {};
     const auto attempt = kept_.attempt();
     if (attempt && !*attempt) {
         ask_to_cancel();
@@ -303,8 +318,9 @@ Result<std::int64_t> SlurmJob::resubmit(const Orders& orders) {
 void SlurmJob::forget_attempt() {
     life_ = std::make_shared<int>(0);
     id_.clear();
-    number_read_ = false;
-    asking_ = cancelling_ = false;
+    begun_reading_ = false;
+    asking_ = cancelling_ = cancelled_ = false;
+    next_look_ = {};
     tries_ = 0;
     refusal_.reset();
     trouble_.clear();

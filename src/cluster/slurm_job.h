@@ -51,15 +51,17 @@ class SlurmJob final : public BookedJob {
     void on_submitted(const Result<std::string>& id);
     void ask_to_cancel();
     Sight conclude(End end, std::string reason);
-    void read_number();
+    Result<void> begin();
     void forget_attempt();
 
     Context& context_;
     // A question that is under way refers to the job only while it lives.
     std::shared_ptr<int> life_ = std::make_shared<int>(0);
-    std::string id_;  // Slurm's number, once known
-    bool number_read_ = false;
-    bool asking_ = false;  // sbatch runs
+    std::string id_;              // Slurm's number, once known
+    bool begun_reading_ = false;  // what an earlier controller kept was read
+    bool cancelled_ = false;
+    core::MonoTime next_look_{};  // files of a shared file system are not looked at every tick
+    bool asking_ = false;         // sbatch runs
     bool cancelling_ = false;
     int tries_ = 0;
     std::optional<core::Error> refusal_;  // by sbatch

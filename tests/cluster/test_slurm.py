@@ -57,6 +57,11 @@ def test_only_what_was_said_reaches_the_command(jobs):
     assert seen["SLURM_JOB_ID"] and seen["HOME"] == str(jobs.sust.root)
 
 
+def test_gpus_of_the_node_are_the_commands(jobs):
+    job = jobs.submit("echo $CUDA_VISIBLE_DEVICES", "[gpus]\ncount = 2")
+    assert jobs.end(job)["end"] == "completed" and jobs.out(job) == "0,1\n"
+
+
 def test_a_time_limit_and_a_cancellation_go_through_the_stop_ladder(jobs):
     script = "trap 'echo asked; exit 3' TERM; echo here; while :; do sleep 0.05; done"
     limited = jobs.submit(script, '[time]\nlimit = "1s"')

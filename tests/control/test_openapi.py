@@ -147,6 +147,27 @@ def test_runs_are_as_described(api):
     api.ask("DELETE", "/api/v1/datasets/{name}", name="d")
 
 
+def test_jobs_nodes_and_back_ends_are_as_described(api):
+    wanted = {"command": ["sh", "-c", "echo out; exit 3"], "retry": {"count": 1, "on": ["failed"], "back_off": "0s"}}
+    jsonschema.validate(wanted, strict(parts_of("#/components/schemas/NewJob")))
+    job = api.ask("POST", "/api/v1/jobs", wanted, status=201)["id"]
+    wait_for("an end of the job", lambda: api.ask("GET", "/api/v1/jobs/{id}", id=job)["final"])
+    shown = api.ask("GET", "/api/v1/jobs/{id}", id=job)
+    assert shown["request"] == wanted and len(shown["attempts"]) == 2
+    api.ask("GET", "/api/v1/jobs")
+    assert api.ask("GET", "/api/v1/jobs/{id}/logs", id=job)["text"] == "out\n"
+    api.ask("POST", "/api/v1/jobs/{id}/cancel", {}, id=job)
+    api.ask("DELETE", "/api/v1/jobs/{id}", id=job)
+    planned = api.ask("POST", "/api/v1/jobs/plan", wanted | {"placement": [{"backend": "alps"}, {"backend": "local"}]})
+    assert [placement["accepted"] for placement in planned["placements"]] == [False, True]
+    node = api.ask("GET", "/api/v1/nodes")["items"][0]["name"]
+    api.ask("POST", "/api/v1/nodes/{name}/hold", {"reason": "fan"}, name=node)
+    api.ask("POST", "/api/v1/nodes/{name}/release", {}, name=node)
+    api.ask("GET", "/api/v1/backends")
+    assert api.ask("GET", "/api/v1/backends/{name}/check", name="local")["good"]
+    api.ask("POST", "/api/v1/jobs", {"command": []}, status=400)
+
+
 def test_services_keys_and_the_status_are_as_described(api):
     keep(api)
     said = {"base": "tiny", "adapters": ["team/a"], "replicas": 0}
