@@ -86,7 +86,7 @@ Result<nlohmann::json> await_end(const Context& context, Api& api, const std::st
         const auto heard =
             api.follow(api_path("runs", id, "/events"), [&](const core::http::Event& event) {
                 take(event, run);
-                progress.show(progress_line(run));
+                progress.show(progress_line(run), text_in(run, "stage") + text_in(run, "state"));
                 return !is_final(run);
             });
         if (is_final(run)) {
