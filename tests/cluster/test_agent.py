@@ -10,7 +10,10 @@ import pytest
 pytestmark = pytest.mark.box
 
 SPECIFICATION = {"format": 1, "token": "bare", "name": "", "environment": {"LANG": "C"}, "workdir": "",
-                 "time_limit_seconds": 60, "stop_grace_seconds": 1, "log_bytes": 1 << 20}
+                 "time_limit_seconds": 60, "stop_grace_seconds": 1, "notice_seconds": 0, "log_bytes": 1 << 20,
+                 "nodes": 1, "tasks_per_node": 1, "cpus_per_task": 1, "memory_bytes": 0, "gpus": 0, "gpu_type": "",
+                 "image": "", "priority": 0, "partition": "", "account": "", "queue": "", "principal": "",
+                 "labels": {}, "options": {}, "exclude_nodes": []}
 
 
 @pytest.fixture

@@ -45,8 +45,8 @@ class Machine:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def run(self, command: str, user="root", log=None, timeout=3600, shared=()):
-        """A shell command in a login of `user`; `shared` directories of this machine are bound to the same place."""
+    def run(self, command: str, user="root", log=None, timeout=3600, shared=None):
+        """A shell command in a login of `user`; `shared`: {directory of this machine: where it is seen}."""
         enter = [
             "set -e",
             f"mount --bind {self.root} {self.root}",
@@ -57,9 +57,9 @@ class Machine:
             "mount --rbind /dev dev",
             "mount -t tmpfs -o mode=1777 tmpfs dev/shm",
         ]
-        for place in shared:
-            self.inside(place).mkdir(parents=True, exist_ok=True)
-            enter.append(f"mount --bind {place} {self.inside(place)}")
+        for place, seen in (shared or {}).items():
+            self.inside(seen).mkdir(parents=True, exist_ok=True)
+            enter.append(f"mount --bind {place} {self.inside(seen)}")
         enter += ["pivot_root . old", "umount -l old", "cd /", f'exec su -l {user} -c "$1"']
         out = open(log, "ab") if log else None
         try:

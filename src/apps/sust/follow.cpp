@@ -87,12 +87,12 @@ Result<nlohmann::json> await_end(const Context& context, Api& api, const Watched
     auto run = TRY(api.get(place));
     core::Deadline away(context.clock, k_away);
     while (!is_final(run)) {
-        const auto heard = api.follow(api_path(watched.collection, id, "/events"),
-                                      [&](const core::http::Event& event) {
-                                          take(event, run);
-                                          progress.show(watched.line(run));
-                                          return !is_final(run);
-                                      });
+        const auto heard = api.follow(
+            api_path(watched.collection, id, "/events"), [&](const core::http::Event& event) {
+                take(event, run);
+                progress.show(watched.line(run), text_in(run, "stage") + text_in(run, "state"));
+                return !is_final(run);
+            });
         if (is_final(run)) {
             break;
         }

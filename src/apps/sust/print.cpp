@@ -198,15 +198,16 @@ Progress::~Progress() {
     finish();
 }
 
-void Progress::show(const std::string& line) {
+void Progress::show(const std::string& line, std::string_view phase) {
     if (quiet_ || line == last_) {
         return;
     }
     last_ = line;
+    const bool is_news = std::exchange(phase_, std::string(phase)) != phase;
     if (terminal_) {
         std::cerr << "\r\x1b[K" << ellipsized(line, k_width) << std::flush;
         open_ = true;
-    } else if (!shown_ || clock_.monotonic() - *shown_ >= k_between_lines) {
+    } else if (!shown_ || is_news || clock_.monotonic() - *shown_ >= k_between_lines) {
         shown_ = clock_.monotonic();
         std::cerr << line << '\n';
     }

@@ -48,12 +48,14 @@ std::string text_in(const nlohmann::json& object, const char* key);
 std::string number_in(const nlohmann::json& object, const char* key);
 std::string percent_in(const nlohmann::json& object, const char* key);
 
-// One line that is rewritten on a terminal; elsewhere a line now and then. Standard error.
+// One line that is rewritten on a terminal; elsewhere the first of each phase, and one now and
+// then. Standard error.
 class Progress {
   public:
     explicit Progress(const Context& context);
     ~Progress();
-    void show(const std::string& line);
+    // `phase`: what is being done, without how far it is.
+    void show(const std::string& line, std::string_view phase = {});
     void finish();
 
   private:
@@ -62,6 +64,7 @@ class Progress {
     bool quiet_;
     bool open_ = false;
     std::string last_;
+    std::string phase_;
     std::optional<core::MonoTime> shown_;
 };
 

@@ -99,5 +99,19 @@ TEST(LogText, IsPlainForPeopleAndJsonForPrograms) {
               "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n");
 }
 
+TEST(ProgressLines, ALogHasTheFirstOfEachPhaseAndNotEveryCount) {
+    testing::internal::CaptureStderr();
+    {
+        const auto context = people();
+        Progress progress(context);
+        for (const auto* phase : {"reading", "packing"}) {
+            for (int count = 1; count <= 3; ++count) {
+                progress.show(std::string(phase) + " " + std::to_string(count), phase);
+            }
+        }
+    }
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "reading 1\npacking 1\n");
+}
+
 }  // namespace
 }  // namespace sust::cli

@@ -68,7 +68,8 @@ Result<int> image_build(Context& context, const Arguments& arguments) {
     Progress progress(context);
     const auto built = env::build_image(
         request, store, context.places, context.clock, [&](const env::BuildProgress& p) {
-            progress.show(fmt::format("{}: {} ({:.0f} s)", request.file.name, p.phase, p.seconds));
+            progress.show(fmt::format("{}: {} ({:.0f} s)", request.file.name, p.phase, p.seconds),
+                          p.phase);
         });
     progress.finish();
     TRY(built);

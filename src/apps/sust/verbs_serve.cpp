@@ -62,7 +62,8 @@ Result<void> wait_ready(const Context& context, Api& api, const std::string& nam
                               {.hint = fmt::format("sust serve logs {}", name)});
         }
         progress.show(fmt::format("{}: {} ({} of {} replicas ready)", name, state,
-                                  service.value("ready", 0), service.value("wanted", 0)));
+                                  service.value("ready", 0), service.value("wanted", 0)),
+                      state);
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
 }
