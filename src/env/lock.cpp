@@ -56,25 +56,36 @@ std::string Lock::encode() const {
     return json.dump(1) + "\n";
 }
 
+namespace {
+
+// Throws for 1.7e98, which no integer can be.
+std::int64_t whole_at(const ordered_json& object, const char* key) {
+    return object.at(key).get_ref<const ordered_json::number_integer_t&>();
+}
+
+}  // namespace
+
 Result<Lock> Lock::decode(std::string_view text) {
     auto json = ordered_json::parse(text, nullptr, false);
     try {
-        if (!json.is_object() || json.value("format", 0) != k_format) {
+        // Compared as JSON: a number far beyond any integer cannot be made one.
+        if (!json.is_object() || json.value("format", ordered_json()) != k_format) {
             return fail(Fault::invalid, "not a lock of an image (format 1)",
                         {.hint = std::string(k_hint)});
         }
-        Lock lock{.name = json.at("name"),
-                  .summary = json.at("summary"),
-                  .suite = json.at("suite"),
-                  .components = json.at("components"),
-                  .variant = json.at("variant"),
-                  .architecture = json.at("architecture"),
-                  .mirror = json.at("mirror"),
-                  .epoch = json.at("epoch"),
-                  .inputs = json.at("inputs"),
-                  .build_file = json.at("build_file"),
-                  .squashfs = json.at("squashfs").at("digest"),
-                  .squashfs_bytes = json.at("squashfs").at("bytes")};
+        Lock lock{
+            .name = json.at("name"),
+            .summary = json.at("summary"),
+            .suite = json.at("suite"),
+            .components = json.at("components"),
+            .variant = json.at("variant"),
+            .architecture = json.at("architecture"),
+            .mirror = json.at("mirror"),
+            .epoch = whole_at(json, "epoch"),
+            .inputs = json.at("inputs"),
+            .build_file = json.at("build_file"),
+            .squashfs = json.at("squashfs").at("digest"),
+            .squashfs_bytes = static_cast<std::uint64_t>(whole_at(json.at("squashfs"), "bytes"))};
         for (const auto& item : json.at("packages")) {
             lock.packages.push_back({.name = item.at("name"),
                                      .version = item.at("version"),

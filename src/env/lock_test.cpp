@@ -44,8 +44,14 @@ TEST(Lock, OfAnotherFormatOrDamagedIsRefused) {
     holed.replace(holed.find("\"suite\""), 7, "\"sweet\"");
     auto typed = sample().encode();
     typed.replace(typed.find("\"5.2\""), 5, "5.2");
-    for (const auto& text :
-         {other, worded, holed, typed, std::string("[]"), std::string("{"), std::string()}) {
+    std::vector<std::string> refused{other, worded, holed, typed, "[]", "{", ""};
+    for (const std::string key : {"format", "epoch", "bytes"}) {  // no integer is so large
+        auto huge = sample().encode();
+        const auto at = huge.find("\"" + key + "\": ") + key.size() + 4;
+        huge.replace(at, huge.find_first_of(",\n", at) - at, "1.7e98");
+        refused.push_back(std::move(huge));
+    }
+    for (const auto& text : refused) {
         auto lock = Lock::decode(text);
         ASSERT_FALSE(lock) << text;
         EXPECT_EQ(lock.error().fault, core::Fault::invalid);

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,6 +17,13 @@ def served(service):
     service.adapter("one", 1)
     service.apply(adapters=["one"])
     return service
+
+
+def ask_both(service):
+    """Engines log requests: so many at once that each of the two replicas gets some."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: service.ask("one", "What is a river?"), range(8)))
+    assert {status for status, _ in answers} == {200}
 
 
 def talk(service, *words, said, check=True):
@@ -69,8 +77,7 @@ def test_a_services_log_is_the_engines_and_can_be_followed(served):
     for line in follower.stdout:
         if line == held["text"].splitlines(keepends=True)[-1]:
             break
-    for _ in range(4):  # the engines log requests; either may get one
-        served.ask("one", "What is a river?")
+    ask_both(served)
     assert follower.stdout.readline()
     follower.send_signal(signal.SIGINT)
     assert follower.wait(30) == -signal.SIGINT
@@ -87,8 +94,7 @@ def test_a_follower_of_a_log_outlives_sustd(served):
     for line in follower.stdout:
         if line == last:
             break
-    served.ask("one", "What is a river?")
-    served.ask("one", "Define the word stone.")
+    ask_both(served)
     assert follower.stdout.readline() and follower.poll() is None
     follower.kill()
     follower.wait(30)

@@ -58,6 +58,8 @@ def test_a_run_goes_on_after_its_trainer_and_its_wrapper_were_killed(site):
     for step, victim in ((3, "child"), (6, "wrapper"), (9, "child")):
         site.until_run(run, f"step {step}", lambda shown: (shown["progress"] or {}).get("step", 0) >= step)
         [token] = site.jobs(run)
+        # A fast trainer may have come so far in the attempt before: the new one is about to begin.
+        wait_for("the attempt has begun", lambda: site.identity(token, "child"), 60)
         child = site.identity(token, "child")
         kill(site.identity(token, victim))
         shown = wait_for("the end of the attempt", lambda: (s := site.run(run))["state"] in ENDED and s, 60)
