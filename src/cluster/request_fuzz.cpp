@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "cluster/configured.h"
 #include "cluster/request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -24,6 +23,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             std::abort();
         }
     }
-    (void)sust::cluster::read_backends(text, "backends.toml", {.agent = "/agent"});
     return 0;
 }

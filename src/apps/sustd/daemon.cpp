@@ -1,8 +1,8 @@
 #include "apps/sustd/daemon.h"
 
 #include "apps/common/identity.h"
-#include "cluster/configured.h"
 #include "cluster/local.h"
+#include "cluster/sites/sites.h"
 #include "cluster/wrapper.h"
 #include "control/api.h"
 #include "control/migrations.h"
@@ -39,13 +39,13 @@ Result<core::FileLock> lock(const core::Places& places) {
     return std::move(*held);
 }
 
-Result<std::vector<cluster::SlurmOptions>> backends_file(const Setup& setup) {
+Result<std::vector<cluster::Site>> backends_file(const Setup& setup) {
     constexpr std::size_t k_file_bytes_max = 1 << 20;
     const auto file = setup.places.config / "backends.toml";
     const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max));
-    return cluster::read_backends(text.value_or(""), file.string(),
-                                  {.agent = setup.places.bin / "sust-agent",
-                                   .base = cluster::base_environment(setup.environment)});
+    return cluster::read_sites(text.value_or(""), file.string(),
+                               {.agent = setup.places.bin / "sust-agent",
+                                .base = cluster::base_environment(setup.environment)});
 }
 
 std::vector<std::string> runner(const Setup& setup) {
@@ -105,7 +105,7 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
         cluster::open_local({.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"},
                             clock, log.component("jobs")));
     const auto others =
-        cluster::open_backends(TRY(backends_file(setup)), clock, log.component("jobs"));
+        cluster::open_sites(TRY(backends_file(setup)), clock, log.component("jobs"));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 

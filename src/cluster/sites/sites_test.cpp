@@ -1,6 +1,8 @@
-#include "cluster/configured.h"
+#include "cluster/sites/sites.h"
 
 #include <gmock/gmock.h>
+
+#include "cluster/slurm/site.h"
 
 namespace sust::cluster {
 namespace {
@@ -10,24 +12,24 @@ using ::testing::HasSubstr;
 
 const SiteDefaults k_defaults{.agent = "/opt/sust/bin/sust-agent", .base = {{"HOME", "/home/a"}}};
 
-TEST(Backends, ASlurmSiteNeedsItsJobsAndHasDefaultsForTheRest) {
-    const auto sites = read_backends(
-        "[backend.alps]\ntype = 'slurm'\njobs = '/scratch/jobs'\npartition = 'normal'\n"
-        "period = '5s'\n[backend.alps.env]\nSLURM_CONF = '/etc/slurm.conf'\n",
-        "backends.toml", k_defaults);
-    ASSERT_TRUE(sites) << core::to_string(sites.error());
-    ASSERT_EQ(sites->size(), 1U);
-    const auto& alps = sites->front();
+TEST(Sites, ASlurmSiteNeedsItsJobsAndHasDefaultsForTheRest) {
+    const auto table = core::TomlTable::parse(
+        "type = 'slurm'\njobs = '/scratch/jobs'\npartition = 'normal'\nperiod = '5s'\n"
+        "[env]\nSLURM_CONF = '/etc/slurm.conf'\n",
+        "backends.toml");
+    const auto options = slurm::read_options("alps", *table, k_defaults);
+    ASSERT_TRUE(options) << core::to_string(options.error());
+    const auto& alps = *options;
     EXPECT_EQ(alps.name, "alps");
     EXPECT_EQ(alps.book.jobs, "/scratch/jobs");
     EXPECT_EQ(alps.agent, k_defaults.agent);
     EXPECT_EQ(alps.partition, "normal");
     EXPECT_EQ(alps.period, 5s);
     EXPECT_EQ(alps.commands.at("SLURM_CONF"), "/etc/slurm.conf");
-    EXPECT_TRUE(read_backends("", "backends.toml", k_defaults)->empty());
+    EXPECT_TRUE(read_sites("", "backends.toml", k_defaults)->empty());
 }
 
-TEST(Backends, WhatIsWrongIsNamedWithItsPlace) {
+TEST(Sites, WhatIsWrongIsNamedWithItsPlace) {
     const std::vector<std::pair<std::string, std::string>> bad = {
         {"[backend.alps]\ntype = 'slurm'", "absolute path"},
         {"[backend.alps]\ntype = 'slurm'\njobs = 'jobs'", "backends.toml:3"},
@@ -41,7 +43,7 @@ TEST(Backends, WhatIsWrongIsNamedWithItsPlace) {
         {"[backend.'Not a name']\ntype = 'slurm'", "back end"},
     };
     for (const auto& [text, named] : bad) {
-        const auto refused = read_backends(text, "backends.toml", k_defaults);
+        const auto refused = read_sites(text, "backends.toml", k_defaults);
         ASSERT_FALSE(refused) << text;
         EXPECT_THAT(core::to_string(refused.error()), HasSubstr(named)) << text;
     }

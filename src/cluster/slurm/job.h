@@ -6,8 +6,8 @@
 #include <string>
 
 #include "cluster/book.h"
-#include "cluster/slurm.h"
-#include "cluster/slurm_commands.h"
+#include "cluster/slurm/commands.h"
+#include "cluster/slurm/slurm.h"
 #include "cluster/worker.h"
 
 namespace sust::cluster::slurm {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/slurm_text.h"
+#include "cluster/slurm/text.h"
 #include "core/process.h"
 
 namespace sust::cluster::slurm {

@@ -1,11 +1,11 @@
-#include "cluster/slurm_batch.h"
+#include "cluster/slurm/batch.h"
 
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
 
-#include "cluster/slurm_text.h"
+#include "cluster/slurm/text.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {

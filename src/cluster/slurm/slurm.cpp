@@ -1,12 +1,12 @@
-#include "cluster/slurm.h"
+#include "cluster/slurm/slurm.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "cluster/slurm_batch.h"
-#include "cluster/slurm_job.h"
+#include "cluster/slurm/batch.h"
+#include "cluster/slurm/job.h"
 #include "core/text.h"
 
 namespace sust::cluster {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cluster/kept_job.h"
-#include "cluster/slurm.h"
+#include "cluster/slurm/slurm.h"
 
 namespace sust::cluster::slurm {
 

@@ -1,10 +1,10 @@
-#include "cluster/slurm_job.h"
+#include "cluster/slurm/job.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "cluster/slurm_batch.h"
+#include "cluster/slurm/batch.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "cluster/slurm_text.h"
+#include "cluster/slurm/text.h"
 #include "core/text.h"
 
 namespace slurm = sust::cluster::slurm;

@@ -1,4 +1,4 @@
-#include "cluster/slurm_commands.h"
+#include "cluster/slurm/commands.h"
 
 #include <fmt/format.h>
 
