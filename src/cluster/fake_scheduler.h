@@ -41,8 +41,10 @@ class FakeScheduler : public Scheduler {
         change(token, State::ended);
     }
 
-    std::string_view name() const override { return "fake"; }
-    std::set<Capability> capabilities() const override { return {}; }
+    std::string_view name() const override { return "local"; }
+    std::set<Capability> capabilities() const override {
+        return {Capability::this_machine, Capability::job_directory};
+    }
     Result<void> accepts(const JobSpec&) const override { return {}; }
     Result<void> submit(const JobSpec& spec) override {
         const auto [at, fresh] = jobs.try_emplace(spec.token.value);

@@ -89,6 +89,17 @@ Result<void> check_word(std::string_view field, std::string_view word) {
                        .hint = "letters, digits and ._-:/@+, at most 128, not beginning with '-'"});
 }
 
+Result<void> check_mounts(const std::vector<Mount>& mounts, std::size_t& total) {
+    for (const auto& mount : mounts) {
+        TRY(check_text("mounts", mount.source.native(), total));
+        TRY(check_text("mounts", mount.target.native(), total));
+        if (!mount.source.is_absolute() || !mount.target.is_absolute()) {
+            return fail(Fault::invalid, "must be absolute paths", {.where = "mounts"});
+        }
+    }
+    return {};
+}
+
 Result<void> check_words(const JobSpec& spec) {
     constexpr std::size_t k_count_max = 1'000;
     TRY(check_word("image", spec.image));
@@ -137,6 +148,7 @@ Result<void> check_spec(const JobSpec& spec) {
     }
     TRY(check_range("priority", spec.priority, k_priority_min, k_priority_max));
     TRY(check_shape(spec.shape));
+    TRY(check_mounts(spec.mounts, total));
     TRY(check_words(spec));
     for (const auto& [name, value] : spec.options) {
         TRY(check_text("options", name, total));

@@ -44,6 +44,14 @@ struct Shape {
     bool operator==(const Shape&) const = default;
 };
 
+// A file or folder that the command sees at `target`, where the back end starts images itself.
+struct Mount {
+    Path source;  // on the shared file system
+    Path target;
+    bool read_only = true;
+    bool operator==(const Mount&) const = default;
+};
+
 // What one attempt asks of a back end. Concrete: defaults were filled in by the caller.
 struct JobSpec {
     Token token;
@@ -55,9 +63,10 @@ struct JobSpec {
     Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
     Duration notice{};  // SIGUSR1 so long before the time limit, to checkpoint; 0: none
     Shape shape;
-    std::string image;      // an environment's name; empty: the node's own file system
-    int priority = 0;       // k_priority_min .. k_priority_max; higher is sooner
-    std::string partition;  // these three in the scheduler's own words; empty: its default
+    std::string image;          // an environment's name; empty: the node's own file system
+    std::vector<Mount> mounts;  // with an image alone
+    int priority = 0;           // k_priority_min .. k_priority_max; higher is sooner
+    std::string partition;      // these three in the scheduler's own words; empty: its default
     std::string account;
     std::string queue;
     std::string principal;  // whose identity runs it; empty: that of whoever runs the back end

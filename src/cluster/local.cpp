@@ -33,7 +33,8 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::hold_nodes, Capability::job_directory, Capability::start_estimates};
+        return {Capability::hold_nodes, Capability::job_directory, Capability::start_estimates,
+                Capability::this_machine};
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "core/text.h"
 
@@ -124,26 +125,6 @@ Result<void> read_retry(const TomlTable& part, Retry& retry) {
     return {};
 }
 
-Result<void> read_placement(const TomlTable& table, JobRequest& request) {
-    for (const auto& part : TRY(table.tables("placement"))) {
-        request.placement.push_back({.backend = TRY(part.required_text("backend")),
-                                     .partition = TRY(part.text("partition")).value_or(""),
-                                     .account = TRY(part.text("account")).value_or(""),
-                                     .queue = TRY(part.text("queue")).value_or("")});
-        TRY(part.no_other_keys());
-        TRY(core::within(part.where("backend"),
-                         core::check_name("back end", request.placement.back().backend)));
-    }
-    if (request.placement.size() > k_placements_max) {
-        return fail(Fault::too_large, fmt::format("more than {} placements", k_placements_max),
-                    {.where = table.where("placement")});
-    }
-    if (request.placement.empty()) {
-        request.placement.push_back({.backend = "local"});
-    }
-    return {};
-}
-
 Result<void> read_options(const TomlTable& table, JobRequest& request) {
     return read_part(table, "options", [&](const TomlTable& part) -> Result<void> {
         for (const auto& backend : part.keys()) {
@@ -166,6 +147,50 @@ Result<void> check(const TomlTable& table, const JobRequest& request) {
 
 }  // namespace
 
+void to_json(nlohmann::json& json, const Placement& placement) {
+    json = {{"backend", placement.backend}};
+    for (const auto& [key, value] :
+         {std::pair("partition", &placement.partition), std::pair("account", &placement.account),
+          std::pair("queue", &placement.queue)}) {
+        if (!value->empty()) {
+            json[key] = *value;
+        }
+    }
+}
+
+Result<std::vector<Placement>> read_placements(const TomlTable& table) {
+    std::vector<Placement> placements;
+    for (const auto& part : TRY(table.tables("placement"))) {
+        placements.push_back({.backend = TRY(part.required_text("backend")),
+                              .partition = TRY(part.text("partition")).value_or(""),
+                              .account = TRY(part.text("account")).value_or(""),
+                              .queue = TRY(part.text("queue")).value_or("")});
+        TRY(part.no_other_keys());
+        TRY(core::within(part.where("backend"),
+                         core::check_name("back end", placements.back().backend)));
+    }
+    if (placements.size() > k_placements_max) {
+        return fail(Fault::too_large, fmt::format("more than {} placements", k_placements_max),
+                    {.where = table.where("placement")});
+    }
+    if (placements.empty()) {
+        placements.push_back({.backend = k_this_machine});
+    }
+    return placements;
+}
+
+void place(JobSpec& spec, const Placement& placement) {
+    const auto say = [](std::string& word, const std::string& said) {
+        word = said.empty() ? word : said;
+    };
+    say(spec.partition, placement.partition);
+    say(spec.account, placement.account);
+    say(spec.queue, placement.queue);
+    if (placement.time_limit > Duration::zero()) {
+        spec.time_limit = placement.time_limit;
+    }
+}
+
 Result<JobRequest> read_request(const TomlTable& table) {
     JobRequest request{.time_limit = k_usual_limit, .stop_grace = k_usual_grace};
     request.retry.back_off = k_usual_back_off;
@@ -185,7 +210,7 @@ Result<JobRequest> read_request(const TomlTable& table) {
     TRY(read_part(table, "retry",
                   [&](const auto& part) { return read_retry(part, request.retry); }));
     request.labels = TRY(table.text_map("labels"));
-    TRY(read_placement(table, request));
+    request.placement = TRY(read_placements(table));
     TRY(read_options(table, request));
     TRY(table.no_other_keys());
     TRY(check(table, request));
@@ -197,32 +222,27 @@ Result<JobRequest> read_request(const TomlTable& table) {
 }
 
 JobSpec spec_of(const JobRequest& request, const Placement& placement, const Token& token) {
-    const auto either = [](const std::string& one, const std::string& other) {
-        return one.empty() ? other : one;
-    };
     JobSpec spec{.token = token, .name = request.name, .argv = request.command};
     spec.environment = request.environment;
     spec.workdir = request.workdir;
     spec.time_limit = request.segment > Duration::zero()
                           ? std::min(request.segment, request.time_limit)
                           : request.time_limit;
-    if (placement.time_limit > Duration::zero()) {
-        spec.time_limit = placement.time_limit;
-    }
     spec.stop_grace = request.stop_grace;
     spec.notice = request.notice;
     spec.shape = request.shape;
     spec.image = request.image;
     spec.priority = request.priority;
-    spec.partition = either(placement.partition, request.partition);
-    spec.account = either(placement.account, request.account);
-    spec.queue = either(placement.queue, request.queue);
+    spec.partition = request.partition;
+    spec.account = request.account;
+    spec.queue = request.queue;
     spec.principal = request.principal;
     spec.labels = request.labels;
     if (const auto found = request.options.find(placement.backend);
         found != request.options.end()) {
         spec.options = found->second;
     }
+    place(spec, placement);
     return spec;
 }
 

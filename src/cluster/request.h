@@ -23,15 +23,25 @@ struct Retry {
     Duration back_off{};  // before the second attempt; doubled for each further one
 };
 
+// The back end that every installation has.
+inline constexpr const char* k_this_machine = "local";
+
 // One alternative, in the order of preference. An empty text means what the job says.
 struct Placement {
-    std::string backend;
+    std::string backend = k_this_machine;
     std::string partition;
     std::string account;
     std::string queue;
     // Of the first attempt, where the back end's longest decides it; 0: what the job says.
     Duration time_limit{};
+
+    bool operator==(const Placement&) const = default;
 };
+void to_json(nlohmann::json& json, const Placement& placement);
+// [[placement]] of a job, a service or a run; none said: this machine.
+Result<std::vector<Placement>> read_placements(const core::TomlTable& table);
+// What the placement says of a job that says nothing of it.
+void place(JobSpec& spec, const Placement& placement);
 
 struct JobRequest {
     std::string name;

@@ -8,10 +8,10 @@ namespace sust::cluster {
 
 namespace {
 
-constexpr std::array<std::string_view, 13> k_capabilities = {
-    "several_nodes", "several_tasks", "gpus",         "memory_limits", "time_limits",
-    "notice",        "priorities",    "partitions",   "exclude_nodes", "start_estimates",
-    "hold_nodes",    "principals",    "job_directory"};
+constexpr std::array<std::string_view, 15> k_capabilities = {
+    "several_nodes", "several_tasks", "gpus",          "memory_limits", "time_limits",
+    "notice",        "priorities",    "partitions",    "exclude_nodes", "start_estimates",
+    "hold_nodes",    "principals",    "job_directory", "this_machine",  "images"};
 constexpr std::array<std::string_view, 6> k_node_states = {"idle",    "busy", "draining",
                                                            "drained", "down", "unknown"};
 
@@ -43,6 +43,7 @@ Result<void> check_capabilities(const JobSpec& spec, const Scheduler& scheduler)
         Need{!spec.account.empty(), Capability::partitions, "account"},
         Need{!spec.queue.empty(), Capability::partitions, "queue"},
         Need{!spec.principal.empty(), Capability::principals, "principal"},
+        Need{!spec.mounts.empty(), Capability::images, "mounts"},
     };
     const auto able = scheduler.capabilities();
     for (const auto& need : needs) {

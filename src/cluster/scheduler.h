@@ -31,6 +31,8 @@ enum class Capability {
     hold_nodes,
     principals,     // runs a job as somebody else
     job_directory,  // the job's files are seen by both sides
+    this_machine,   // jobs run where the controller does: its sockets and folders are theirs
+    images,         // starts a job in an image by itself; elsewhere the command is `sust run`
 };
 std::string_view to_string(Capability capability);
 
@@ -90,6 +92,9 @@ class Scheduler {
 
     // The longest time limit that a job may have here; nothing: as long as it likes.
     virtual std::optional<Duration> longest(const JobSpec&) const { return {}; }
+    // Of the addresses of a node the one that is reached from outside is in this network (CIDR);
+    // empty: any global one.
+    virtual std::string network() const { return {}; }
     // Whether it could ever run here, by what is known now. invalid names the field and says why.
     virtual Result<void> accepts(const JobSpec& spec) const = 0;
     // Takes the job: when it returns, its words are on disk (planned), and the back end goes on

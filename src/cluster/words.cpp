@@ -98,6 +98,20 @@ void check_identity(const json& document, const Token& token, std::int64_t epoch
 
 }  // namespace
 
+namespace {
+
+json mounts_json(const std::vector<Mount>& mounts) {
+    auto list = json::array();
+    for (const auto& mount : mounts) {
+        list.push_back({{"source", mount.source.string()},
+                        {"target", mount.target.string()},
+                        {"read_only", mount.read_only}});
+    }
+    return list;
+}
+
+}  // namespace
+
 std::string_view to_string(ExitReason reason) {
     return k_reasons[static_cast<std::size_t>(reason)];
 }
@@ -128,6 +142,7 @@ std::string job_text(const JobWord& word) {
                  {"labels", spec.labels},
                  {"options", spec.options},
                  {"exclude_nodes", spec.exclude_nodes},
+                 {"mounts", mounts_json(spec.mounts)},
                  {"log_bytes", word.log_bytes}});
 }
 
@@ -156,6 +171,11 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
         document.at("labels").get_to(spec.labels);
         document.at("options").get_to(spec.options);
         document.at("exclude_nodes").get_to(spec.exclude_nodes);
+        for (const auto& mount : document.at("mounts")) {
+            spec.mounts.push_back({.source = mount.at("source").get<std::string>(),
+                                   .target = mount.at("target").get<std::string>(),
+                                   .read_only = mount.at("read_only").get<bool>()});
+        }
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
         if (auto checked = check_spec(spec); !checked) {
             throw std::invalid_argument(core::to_string(checked.error()));

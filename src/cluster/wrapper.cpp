@@ -39,6 +39,12 @@ constexpr int k_status_cancelled = 143;
 
 enum class Stop { none, outside, cancelled, time_limit, fenced, homeless };
 
+Result<Path> own_program() {
+    std::error_code code;
+    auto path = std::filesystem::read_symlink("/proc/self/exe", code);
+    return code ? Result<Path>(core::fail_errno("find this program", code.value())) : path;
+}
+
 class Wrapper {
   public:
     Wrapper(const WrapperOptions& options, const core::Clock& clock, const core::Log& log)
@@ -162,6 +168,10 @@ Result<ChildPlan> Wrapper::plan_child() {
                    .err = err_->fd()};
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
+    }
+    // Wherever a back end has put this program, a job reaches its other commands by its name.
+    if (plan.argv.front() == "sust-agent") {
+        plan.argv.front() = TRY(own_program()).string();
     }
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);

@@ -109,7 +109,7 @@ TEST_F(Wrapper, StoppedByAStrangerSaysSo) {
     ASSERT_TRUE(wait_for_output("ready\n"));
     ASSERT_TRUE(child.signal(SIGTERM));
     EXPECT_EQ(child.wait(soon()).value(), 128 + SIGTERM);
-    EXPECT_EQ(exit().reason, ExitReason::signalled);
+    EXPECT_EQ(exit().reason, ExitReason::stopped);
     EXPECT_THAT(exit().detail, HasSubstr("no cancel announced"));
 }
 

@@ -40,7 +40,7 @@ struct Parts {
     store::Store& store;
     tune::Runs& runs;
     Jobs& jobs;
-    const Backends& backends;
+    const cluster::Backends& backends;
     fleet::Fleet& fleet;
     tenancy::KeyTable& keys;
     core::Secret key_secret;

@@ -73,7 +73,7 @@ struct Plan {
     }
 };
 
-json choice_json(const Choice& choice) {
+json choice_json(const cluster::Choice& choice) {
     return {{"backend", choice.placement.backend},
             {"partition", choice.placement.partition},
             {"accepted", !choice.refusal},

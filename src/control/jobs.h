@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/backends.h"
+#include "cluster/backends.h"
 #include "control/job_table.h"
 #include "core/log.h"
 #include "core/places.h"
@@ -19,7 +19,7 @@ namespace sust::control {
 
 struct JobsNeeds {
     core::Database& database;
-    const Backends& backends;
+    const cluster::Backends& backends;
     const core::Clock& clock;
     core::Log log;
     core::Places places;

@@ -72,7 +72,7 @@ class JobsTest : public testing::Test {
     core::ManualClock clock_;
     core::Database database_;
     Picky local_;
-    Backends backends_;
+    cluster::Backends backends_;
     std::optional<Jobs> jobs_;
 };
 

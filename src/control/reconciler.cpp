@@ -23,7 +23,7 @@ void guarded(const core::Log& log, const Work& work) {
 
 }  // namespace
 
-Reconciler::Reconciler(core::EventLoop& loop, const Backends& backends, tune::Runs& runs,
+Reconciler::Reconciler(core::EventLoop& loop, const cluster::Backends& backends, tune::Runs& runs,
                        Jobs& jobs, fleet::Fleet& fleet, Api& api, core::Log log)
     : backends_(backends), runs_(runs), jobs_(jobs), fleet_(fleet), log_(std::move(log)) {
     for (const auto& [name, scheduler] : backends_.all()) {

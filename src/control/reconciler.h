@@ -13,13 +13,13 @@ namespace sust::control {
 class Reconciler {
   public:
     // Begins on construction; ends with its destruction. All on the loop's thread.
-    Reconciler(core::EventLoop& loop, const Backends& backends, tune::Runs& runs, Jobs& jobs,
-               fleet::Fleet& fleet, Api& api, core::Log log);
+    Reconciler(core::EventLoop& loop, const cluster::Backends& backends, tune::Runs& runs,
+               Jobs& jobs, fleet::Fleet& fleet, Api& api, core::Log log);
 
   private:
     void quick();
 
-    const Backends& backends_;
+    const cluster::Backends& backends_;
     tune::Runs& runs_;
     Jobs& jobs_;
     fleet::Fleet& fleet_;

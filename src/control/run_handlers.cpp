@@ -5,6 +5,7 @@
 #include "control/json_body.h"
 #include "control/routes.h"
 #include "control/run_log.h"
+#include "core/toml.h"
 
 namespace sust::control {
 
@@ -39,6 +40,10 @@ Result<Answer> start_run(Desk& desk, Ask& ask) {
     request.name = TRY(body.text("name")).value_or("");
     if (const auto* parameters = body.raw("parameters")) {
         request.settings = TRY(tune::settings_from_json(*parameters));
+    }
+    if (const auto* placement = body.raw("placement")) {
+        request.placement = TRY(cluster::read_placements(
+            TRY(core::TomlTable::from_json(json{{"placement", *placement}}.dump(), "body"))));
     }
     TRY(body.no_other_keys());
     return created(TRY(desk.parts.runs.start(request)));

@@ -48,8 +48,9 @@ struct World::Program {
           store(store::Store::open(world.places.store(), world.clock).value()),
           keys(open_keys()),
           loop(world.clock),
+          backends(world.cluster),
           fleet(fleet::Fleet::open(
-                    {database, store, world.cluster, prober, world.clock},
+                    {database, store, backends, prober, world.clock},
                     {.places = world.places,
                      .engines = fleet::load_engines(world.places.share / "engines").value(),
                      .runner = {"sust", "run"},
@@ -59,7 +60,7 @@ struct World::Program {
                     .value()),
           runs(tune::Runs::open({.database = database,
                                  .store = store,
-                                 .scheduler = world.cluster,
+                                 .backends = backends,
                                  .clock = world.clock,
                                  .log = core::Log::silent(),
                                  .places = world.places,
@@ -102,7 +103,6 @@ struct World::Program {
     }
 
     Jobs open_jobs(World& world) {
-        backends.add(world.cluster);
         return Jobs::open({.database = database,
                            .backends = backends,
                            .clock = world.clock,
@@ -116,9 +116,9 @@ struct World::Program {
     tenancy::KeyTable keys;
     SilentProber prober;
     core::EventLoop loop;
+    cluster::Backends backends;
     std::unique_ptr<fleet::Fleet> fleet;
     std::unique_ptr<tune::Runs> runs;
-    Backends backends;
     Jobs jobs;
     Api api;
     std::unique_ptr<core::http::Server> server;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/link_proof.h"
 #include "core/listen.h"
 #include "core/text.h"
 
@@ -187,7 +188,35 @@ struct Client::Impl {
                         "connecting failed: " + std::string(std::strerror(code)),
                         {.where = name()});
         }
+        if (!tcp.link_key.empty()) {
+            auto proved = prove(tcp.link_key, deadline);
+            if (!proved) {
+                drop();
+                return proved;
+            }
+        }
         return {};
+    }
+
+    // The relay and we show each other that we have the key.
+    Result<void> prove(const Secret& key, const Deadline& deadline) {
+        const auto client =
+            TRY(LinkClient::answer(TRY(read_exactly(k_link_hello_bytes, deadline)), key));
+        if (!TRY(write(client.claim(), deadline))) {
+            return broken("proving the key");
+        }
+        return client.check(TRY(read_exactly(k_link_grant_bytes, deadline)));
+    }
+
+    Result<std::string> read_exactly(std::size_t count, const Deadline& deadline) {
+        while (input.size() < count) {
+            if (!TRY(receive(deadline))) {
+                return broken("proving the key");
+            }
+        }
+        auto bytes = input.substr(0, count);
+        input.erase(0, count);
+        return bytes;
     }
 
     // False: the server answered already or went away; what it said is to be read.

@@ -14,6 +14,7 @@
 #include "core/http.h"
 #include "core/http_events.h"
 #include "core/result.h"
+#include "core/secret.h"
 
 namespace sust::core::http {
 
@@ -23,6 +24,7 @@ struct UnixAddress {
 struct TcpAddress {
     std::string host;  // a literal address
     std::uint16_t port = 0;
+    Secret link_key{};  // of the relay that listens there (core/link_proof.h); empty: none does
 };
 using Address = std::variant<UnixAddress, TcpAddress>;
 

@@ -14,7 +14,6 @@ using core::Fault;
 namespace {
 
 constexpr const char* k_inside = "/sust/model";
-constexpr const char* k_socket_inside = "/sust/run";
 
 std::string base_inside(const Engine& engine) {
     return std::string(k_inside) + "/base." + engine.model_format;

@@ -14,6 +14,8 @@ namespace sust::fleet {
 
 // The socket's name in EngineInputs::socket_folder.
 inline constexpr const char* k_engine_socket = "engine.sock";
+// The folder as the engine sees it.
+inline constexpr const char* k_socket_inside = "/sust/run";
 
 struct EngineInputs {
     std::string alias;  // what the engine calls itself: `model` in its requests

@@ -325,7 +325,8 @@ Result<cluster::LogChunk> Fleet::Impl::logs(std::string_view name,
                             : "service '" + std::string(name) + "' has no replica",
                     {.hint = "sust serve show " + std::string(name) + " lists its replicas"});
     }
-    return parts_.scheduler.logs({(*found)->id}, stream, offset, max_bytes);
+    auto* scheduler = TRY(parts_.backends.find((*found)->placement.backend));
+    return scheduler->logs({(*found)->id}, stream, offset, max_bytes);
 }
 
 serve::FleetMap Fleet::Impl::map(std::vector<tenancy::Key> keys) const {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cluster/scheduler.h"
+#include "cluster/backends.h"
 #include "core/log.h"
 #include "core/places.h"
 #include "core/sql.h"
@@ -33,7 +33,8 @@ struct FleetOptions {
     Engines engines;
     std::vector<std::string> runner;  // see run_argv
     uid_t uid = 0;
-    ImageOf image_of;  // empty: images are not looked for
+    ImageOf image_of;          // empty: images are not looked for
+    core::Secret link_secret;  // from which the keys of relays follow; gateways have it too
     serve::Limits limits{};
 };
 
@@ -41,7 +42,7 @@ struct FleetOptions {
 struct FleetParts {
     core::Database& database;
     store::Store& store;
-    cluster::Scheduler& scheduler;
+    const cluster::Backends& backends;
     Prober& prober;
     const core::Clock& clock;
 };

@@ -78,6 +78,10 @@ Result<EngineCommand> Lives::command(const ReplicaRecord& replica) const {
     return jobs_.command(replica, *book_.plan_of(replica));
 }
 
+std::optional<core::http::Address> Lives::address(const ReplicaRecord& replica) const {
+    return jobs_.address(replica);
+}
+
 bool Lives::is_known(const ReplicaRecord& replica) const {
     const auto found = timers_.find(replica.id);
     return found == timers_.end() ||
@@ -142,6 +146,9 @@ void Lives::apply(ReplicaRecord& record, const Transition& row, const Happening&
     if (row.state == S::starting && row.event == E::overdue) {
         // It had its full time; three of them would be too long to learn that it does not work.
         record.streak = std::max(record.streak, k_tries - 1);
+    }
+    if (row.action == ReplicaAction::start || row.action == ReplicaAction::wait) {
+        record.endpoint.reset();
     }
     if (row.action == ReplicaAction::wait) {
         record.streak += 1;
@@ -241,16 +248,18 @@ void Lives::adopt() {
 }
 
 Result<void> Lives::create(const ServiceRecord& service) {
-    const ReplicaRecord record{.id = core::make_id(parts_.clock, "rep-"),
-                               .service = service.name,
-                               .generation = service.target,
-                               .state = S::starting,
-                               .since = parts_.clock.wall()};
+    ReplicaRecord record{.id = core::make_id(parts_.clock, "rep-"),
+                         .service = service.name,
+                         .generation = service.target,
+                         .state = S::starting,
+                         .since = parts_.clock.wall()};
+    record.placement = TRY(jobs_.choose(record, service.plan()));
     TRY(book_.put(record, Visible::yes));
     enter(record, parts_.clock.monotonic());
     log_.info("replica begins", {{"service", record.service},
                                  {"replica", record.id},
-                                 {"generation", std::to_string(record.generation)}});
+                                 {"generation", std::to_string(record.generation)},
+                                 {"backend", record.placement.backend}});
     start(record.id);
     return {};
 }
@@ -263,9 +272,7 @@ void Lives::on_job(const cluster::JobStatus& status) {
     if (book_.replica(status.token.value) != nullptr) {
         look(status.token.value);
     } else if (ReplicaJobs::is_replica(status.token) && is_final(status.state)) {
-        if (const auto forgotten = parts_.scheduler.forget(status.token); !forgotten) {
-            log_.error("forget job " + status.token.value, forgotten.error());
-        }
+        jobs_.forget_stranger(status.token, log_);
     }
 }
 
@@ -313,6 +320,45 @@ void Lives::look(const std::string& id) {
         start(id);
     } else if (sight->seen == ReplicaJobs::Seen::not_started) {
         fire(id, {.event = E::ended, .reason = record.reason, .epoch = record.ended_epoch});
+    } else if (sight->seen == ReplicaJobs::Seen::runs && record.state == S::starting) {
+        wait_for_engine(record, *sight);
+    }
+}
+
+// The time that an engine has to become ready begins with its start: how long its job waits for a
+// place is the scheduler's affair.
+void Lives::wait_for_engine(const ReplicaRecord& record, const ReplicaJobs::Sight& sight) {
+    Timers& timers = timers_[record.id];
+    const auto now = parts_.clock.monotonic();
+    const auto time = engine_of(record).probe.ready_within;
+    if (sight.waits) {
+        timers.deadline = now + time;
+        if (record.streak == 0) {
+            book_.set_reason(record.id, sight.reason);
+        }
+        return;
+    }
+    if (sight.started != core::WallTime{}) {
+        const Duration spent = std::max(Duration::zero(), parts_.clock.wall() - sight.started);
+        timers.deadline = std::max(timers.deadline, now + time - std::min<Duration>(spent, time));
+    }
+    if (!record.endpoint && !jobs_.address(record)) {
+        find_endpoint(record);
+    }
+}
+
+void Lives::find_endpoint(const ReplicaRecord& record) {
+    auto endpoint = jobs_.find_endpoint(record);
+    if (!endpoint) {
+        book_.set_reason(record.id, core::to_string(endpoint.error()));
+        return;
+    }
+    if (*endpoint) {
+        auto found = record;
+        found.endpoint = std::move(*endpoint);
+        if (const auto kept = book_.put(std::move(found), Visible::yes); !kept) {
+            log_.error("keep the endpoint of replica " + record.id, kept.error());
+        }
     }
 }
 
@@ -340,14 +386,13 @@ void Lives::probe(const std::string& id) {
     } else if (record.state != S::ready && record.state != S::unhealthy) {
         return;
     }
-    const auto command = this->command(record);
-    if (!command) {
-        log_.error("command of replica " + id, command.error());
+    const auto address = jobs_.address(record);
+    if (!address) {
         return;
     }
     timers.probing = true;
     timers.next_probe = now + every;
-    Probe question{.socket = command->socket, .kind = kind, .how = engine.probe};
+    Probe question{.address = *address, .kind = kind, .how = engine.probe};
     parts_.prober.ask(question, [this, alive = std::weak_ptr<bool>(alive_), id, life = timers.life,
                                  question](const ProbeAnswer& answer) {
         if (!alive.expired()) {

@@ -30,6 +30,7 @@ class Lives {
     void on_job(const cluster::JobStatus& status);
 
     Result<EngineCommand> command(const ReplicaRecord& replica) const;
+    std::optional<core::http::Address> address(const ReplicaRecord& replica) const;
     // The gateways heard of know the replica in its state.
     bool is_known(const ReplicaRecord& replica) const;
 
@@ -58,6 +59,8 @@ class Lives {
     void forget(const std::string& id);
     void move_on(const std::string& id);
     void look(const std::string& id);
+    void wait_for_engine(const ReplicaRecord& record, const ReplicaJobs::Sight& sight);
+    void find_endpoint(const ReplicaRecord& record);
     void probe(const std::string& id);
     void on_answer(const std::string& id, std::uint64_t life, const Probe& probe,
                    const ProbeAnswer& answer);

@@ -187,7 +187,10 @@ Result<ServicePlan> plan_from_json(const json& document) {
                               .context = static_cast<int>(said.context.value_or(0)),
                               .slots = static_cast<int>(said.slots.value_or(1)),
                               .threads = static_cast<int>(said.threads.value_or(1)),
-                              .drain_timeout = said.drain_timeout.value_or(Duration{})},
+                              .drain_timeout = said.drain_timeout.value_or(Duration{}),
+                              .memory_bytes = said.memory.value_or(0),
+                              .gpus = said.gpus,
+                              .placement = said.placement},
                      .base = std::move(base),
                      .model = std::move(model),
                      .base_blob = std::move(base_blob)};

@@ -112,7 +112,7 @@ class HttpProber final : public Prober {
 }  // namespace
 
 ProbeAnswer ask_engine(const Probe& probe, const core::Clock& clock) {
-    http::Client client(clock, http::UnixAddress{probe.socket});
+    http::Client client(clock, probe.address);
     const auto& how = probe.how;
     const std::string& path = probe.kind == ProbeKind::idle ? how.slots : how.health;
     const auto body = fetch(client, {.method = "GET", .target = path}, how.timeout);

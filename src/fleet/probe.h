@@ -1,12 +1,13 @@
 #pragma once
 
-// Asks an engine process how it is, over its Unix socket.
+// Asks an engine process how it is: over its Unix socket, or through its relay.
 
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "core/event_loop.h"
+#include "core/http_client.h"
 #include "fleet/engine.h"
 
 namespace sust::fleet {
@@ -18,7 +19,7 @@ enum class ProbeKind {
 };
 
 struct Probe {
-    Path socket;
+    core::http::Address address;
     ProbeKind kind = ProbeKind::health;
     Engine::Probe how;
 };

@@ -2,6 +2,10 @@
 
 #include <array>
 
+#include <nlohmann/json.hpp>
+
+#include "core/toml.h"
+
 namespace sust::fleet {
 
 using core::SqlRow;
@@ -28,7 +32,11 @@ CREATE TABLE fleet_replicas (
   next_start INTEGER NOT NULL, was_ready INTEGER NOT NULL, drain_version INTEGER NOT NULL,
   reason TEXT NOT NULL);
 )"},
-    core::Migration{"ALTER TABLE fleet_generations ADD COLUMN created INTEGER NOT NULL DEFAULT 0"}};
+    core::Migration{"ALTER TABLE fleet_generations ADD COLUMN created INTEGER NOT NULL DEFAULT 0"},
+    core::Migration{R"(
+ALTER TABLE fleet_replicas ADD COLUMN placement TEXT NOT NULL DEFAULT '{"backend":"local"}';
+ALTER TABLE fleet_replicas ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
+)"}};
 
 std::int64_t milliseconds(core::WallTime time) {
     return time.time_since_epoch().count();
@@ -37,8 +45,19 @@ core::WallTime wall_time(std::int64_t value) {
     return core::WallTime(std::chrono::milliseconds(value));
 }
 
+Result<cluster::Placement> placement_from(const std::string& text) {
+    const auto table = TRY(core::TomlTable::from_json(
+        nlohmann::json{{"placement", {nlohmann::json::parse(text)}}}.dump(), "placement"));
+    return TRY(cluster::read_placements(table)).front();
+}
+
 Result<ReplicaRecord> replica_of(const SqlRow& row) {
     const auto state = TRY(parse_replica_state(row.text(3)));
+    auto placement = TRY(placement_from(row.text(12)));
+    std::optional<cluster::Endpoint> endpoint;
+    if (!row.text(13).empty()) {
+        endpoint = TRY(cluster::decode_endpoint(row.text(13)));
+    }
     return ReplicaRecord{.id = row.text(0),
                          .service = row.text(1),
                          .generation = static_cast<int>(row.integer(2)),
@@ -50,6 +69,8 @@ Result<ReplicaRecord> replica_of(const SqlRow& row) {
                          .next_start = wall_time(row.integer(8)),
                          .was_ready = row.integer(9) != 0,
                          .drain_version = static_cast<std::uint64_t>(row.integer(10)),
+                         .placement = std::move(placement),
+                         .endpoint = std::move(endpoint),
                          .reason = row.text(11)};
 }
 
@@ -88,7 +109,8 @@ Result<std::map<std::string, ReplicaRecord>> FleetTables::replicas() {
     std::map<std::string, ReplicaRecord> replicas;
     for (const auto& row : TRY(database_->query(
              "SELECT id, service, generation, state, since, restarts, streak, ended_epoch,"
-             " next_start, was_ready, drain_version, reason FROM fleet_replicas"))) {
+             " next_start, was_ready, drain_version, reason, placement, endpoint"
+             " FROM fleet_replicas"))) {
         auto replica = TRY(replica_of(row));
         replicas.emplace(row.text(0), std::move(replica));
     }
@@ -124,13 +146,15 @@ Result<void> FleetTables::save(const ServiceRecord& service) {
 Result<void> FleetTables::save(const ReplicaRecord& replica) {
     TRY(database_->execute(
         "INSERT OR REPLACE INTO fleet_replicas (id, service, generation, state, since, restarts,"
-        " streak, ended_epoch, next_start, was_ready, drain_version, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " streak, ended_epoch, next_start, was_ready, drain_version, reason, placement, endpoint)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         {replica.id, replica.service, std::int64_t{replica.generation},
          std::string(to_string(replica.state)), milliseconds(replica.since),
          std::int64_t{replica.restarts}, std::int64_t{replica.streak}, replica.ended_epoch,
          milliseconds(replica.next_start), std::int64_t{replica.was_ready},
-         static_cast<std::int64_t>(replica.drain_version), replica.reason}));
+         static_cast<std::int64_t>(replica.drain_version), replica.reason,
+         nlohmann::json(replica.placement).dump(),
+         replica.endpoint ? cluster::encode(*replica.endpoint) : std::string()}));
     return {};
 }
 

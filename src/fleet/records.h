@@ -4,9 +4,12 @@
 // before what follows from it happens.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/relay.h"
+#include "cluster/request.h"
 #include "core/sql.h"
 #include "fleet/life.h"
 #include "fleet/plan.h"
@@ -44,6 +47,9 @@ struct ReplicaRecord {
     core::WallTime next_start{};      // in backoff
     bool was_ready = false;           // ever
     std::uint64_t drain_version = 0;  // gateways must know this version before it is idle
+    cluster::Placement placement{};   // of its job
+    // Of a replica that is elsewhere, once its relay said it; forgotten with the attempt.
+    std::optional<cluster::Endpoint> endpoint{};
     std::string reason;
 };
 

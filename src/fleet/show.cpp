@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/text.h"
 #include "fleet/lives.h"
 
 namespace sust::fleet {
@@ -45,6 +46,13 @@ std::string state_of(const ServiceRecord& service, const Records& replicas, int 
     return troubled ? "degraded" : "starting";
 }
 
+std::string text_of(const core::http::Address& address) {
+    if (const auto* relay = std::get_if<core::http::TcpAddress>(&address)) {
+        return core::host_and_port(relay->host, relay->port);
+    }
+    return std::get<core::http::UnixAddress>(address).socket.native();
+}
+
 std::vector<ServiceView::Model> models_of(const ServicePlan& plan) {
     std::vector<ServiceView::Model> models{{.name = plan.spec.base, .digest = plan.base.str()}};
     for (const auto& adapter : plan.adapters) {
@@ -65,7 +73,7 @@ ServiceView show_service(const Book& book, const ServiceRecord& service, const L
                      .models = models_of(service.plan())};
     view.spec.replicas = service.wanted;
     for (const auto* replica : replicas) {
-        const auto command = lives.command(*replica);
+        const auto address = lives.address(*replica);
         // To whoever waits for it, ready is what gets requests: the gateways know of it.
         view.ready += replica->state == S::ready && lives.is_known(*replica) ? 1 : 0;
         view.replicas.push_back({.id = replica->id,
@@ -74,7 +82,8 @@ ServiceView show_service(const Book& book, const ServiceRecord& service, const L
                                  .since = replica->since,
                                  .restarts = replica->restarts,
                                  .reason = replica->reason,
-                                 .socket = command ? command->socket : Path()});
+                                 .placement = replica->placement,
+                                 .address = address ? text_of(*address) : std::string()});
     }
     view.state = state_of(service, replicas, view.ready);
     if (view.trouble.empty() && (view.state == "failing" || view.state == "degraded")) {
@@ -106,17 +115,23 @@ std::vector<serve::Replica> show_replicas(const Book& book, const Lives& lives) 
     for (const auto& [id, record] : book.replicas()) {
         const auto state = shown_state(record);
         const auto command = lives.command(record);
-        if (!state || !command) {
+        const auto address = lives.address(record);
+        if (!state || !command || !address) {
             continue;
         }
         const auto& spec = book.plan_of(record)->spec;
         out.push_back({.id = id,
                        .service = record.service,
                        .engine = spec.engine,
-                       .socket = command->socket,
                        .state = *state,
                        .slots = spec.slots,
                        .models = command->models});
+        if (const auto* relay = std::get_if<core::http::TcpAddress>(&*address)) {
+            out.back().host = relay->host;
+            out.back().port = relay->port;
+        } else {
+            out.back().socket = std::get<core::http::UnixAddress>(*address).socket;
+        }
     }
     return out;
 }

@@ -32,12 +32,10 @@ constexpr Range k_context{"context", 128, 1 << 20, 2048,
                           "tokens of one request, prompt and answer together"};
 constexpr Range k_slots{"slots", 1, 64, 4, "requests that one replica works on at once"};
 constexpr Range k_threads{"threads", 1, 256, 1, "CPU threads of one replica"};
+constexpr Range k_gpus{"gpus.count", 1, 64, 1, "GPUs of one replica, all on one node"};
 constexpr Duration k_drain_least = std::chrono::seconds(1);
 constexpr Duration k_drain_most = std::chrono::hours(1);
 constexpr Duration k_drain_usual = std::chrono::seconds(60);
-
-const std::vector<std::string> k_keys{"name",    "base",  "adapters", "engine",       "replicas",
-                                      "context", "slots", "threads",  "drain_timeout"};
 
 std::string place_of(const SaidService& said, const std::string& key) {
     const auto found = said.places.find(key);
@@ -116,70 +114,8 @@ Result<void> check_names(const SaidService& said) {
     return {};
 }
 
-// --- JSON
-
-tl::unexpected<core::Error> wrong_type(const std::string& key, const char* wanted) {
-    return fail(Fault::invalid, "'" + key + "' must be " + wanted, {.where = "/" + key});
-}
-
-Result<void> read_text(const json& value, const std::string& key, std::string& out) {
-    if (!value.is_string()) {
-        return wrong_type(key, "text");
-    }
-    out = value.get<std::string>();
-    return {};
-}
-
-Result<void> read_integer(const json& value, const std::string& key,
-                          std::optional<std::int64_t>& out) {
-    if (!value.is_number_integer() ||
-        (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX)) {
-        return wrong_type(key, "a whole number");
-    }
-    out = value.get<std::int64_t>();
-    return {};
-}
-
-Result<void> read_key(const json& value, const std::string& key, SaidService& said) {
-    if (key == "name") {
-        return read_text(value, key, said.name);
-    }
-    if (key == "base") {
-        return read_text(value, key, said.base);
-    }
-    if (key == "engine") {
-        return read_text(value, key, said.engine.emplace());
-    }
-    if (key == "drain_timeout") {
-        std::string text;
-        TRY(read_text(value, key, text));
-        said.drain_timeout = TRY(core::within("/drain_timeout", core::parse_duration(text)));
-        return {};
-    }
-    if (key == "adapters") {
-        if (!value.is_array()) {
-            return wrong_type(key, "a list of names");
-        }
-        for (const auto& item : value) {
-            TRY(read_text(item, key, said.adapters.emplace_back()));
-        }
-        return {};
-    }
-    return read_integer(value, key,
-                        key == "replicas"  ? said.replicas
-                        : key == "context" ? said.context
-                        : key == "slots"   ? said.slots
-                                           : said.threads);
-}
-
-}  // namespace
-
-Result<SaidService> service_from_toml(std::string_view text, const std::string& origin) {
-    if (text.size() > k_text_bytes_max) {
-        return fail(Fault::too_large, "a service file has at most 256 KiB", {.where = origin});
-    }
-    const auto table = TRY(core::TomlTable::parse(text, origin));
-    SaidService said;
+Result<SaidService> read_service(const core::TomlTable& table) {
+    SaidService said{.places = {{"", table.where()}}};
     said.name = TRY(table.text("name")).value_or("");
     said.base = TRY(table.text("base")).value_or("");
     said.adapters = TRY(table.texts("adapters"));
@@ -189,33 +125,35 @@ Result<SaidService> service_from_toml(std::string_view text, const std::string& 
     said.slots = TRY(table.integer("slots"));
     said.threads = TRY(table.integer("threads"));
     said.drain_timeout = TRY(table.duration("drain_timeout"));
-    said.places = {{"", origin}};
-    TRY(table.no_other_keys());
-    for (const auto& key : k_keys) {
-        if (table.has(key)) {
-            said.places[key] = table.where(key);
-        }
+    said.memory = TRY(table.size("memory"));
+    if (const auto gpus = TRY(table.table("gpus"))) {
+        const auto count = TRY(gpus->integer("count")).value_or(1);
+        said.gpus.count = TRY(in_range(count, k_gpus, gpus->where("count")));
+        said.gpus.type = TRY(gpus->text("type")).value_or("");
+        TRY(gpus->no_other_keys());
     }
+    said.placement = TRY(cluster::read_placements(table));
+    TRY(table.no_other_keys());
+    for (const auto& key : table.keys()) {
+        said.places[key] = table.where(key);
+    }
+    said.document = table.json();
+    return said;
+}
+
+}  // namespace
+
+Result<SaidService> service_from_toml(std::string_view text, const std::string& origin) {
+    if (text.size() > k_text_bytes_max) {
+        return fail(Fault::too_large, "a service file has at most 256 KiB", {.where = origin});
+    }
+    auto said = TRY(read_service(TRY(core::TomlTable::parse(text, origin))));
+    said.places[""] = origin;
     return said;
 }
 
 Result<SaidService> service_from_json(const json& document) {
-    if (!document.is_object()) {
-        return fail(Fault::invalid, "a service is a JSON object", {.where = "/"});
-    }
-    SaidService said{.places = {{"", "/"}}};
-    for (const auto& [key, value] : document.items()) {
-        if (std::find(k_keys.begin(), k_keys.end(), key) == k_keys.end()) {
-            const auto near = core::nearest(key, k_keys);
-            return fail(Fault::invalid, "unknown key '" + core::printable(key) + "'",
-                        {.where = "/",
-                         .hint = near ? "did you mean '" + *near + "'?"
-                                      : "known: " + core::join(k_keys, ", ")});
-        }
-        TRY(read_key(value, key, said));
-        said.places[key] = "/" + key;
-    }
-    return said;
+    return read_service(TRY(core::TomlTable::from_json(document.dump(), "")));
 }
 
 Result<ServiceSpec> check_service(const SaidService& said, const Engines& engines) {
@@ -235,6 +173,9 @@ Result<ServiceSpec> check_service(const SaidService& said, const Engines& engine
     spec.slots = TRY(field(said, said.slots, k_slots));
     spec.threads = TRY(field(said, said.threads, k_threads));
     spec.drain_timeout = TRY(drain_timeout(said));
+    spec.memory_bytes = said.memory.value_or(0);
+    spec.gpus = said.gpus;
+    spec.placement = said.placement.empty() ? std::vector<cluster::Placement>{{}} : said.placement;
     return spec;
 }
 
@@ -242,6 +183,7 @@ Result<int> check_replicas(std::int64_t replicas, const std::string& where) {
     return in_range(replicas, k_replicas, where);
 }
 
+// What says nothing is left out: a service of before means what it meant.
 void to_json(json& out, const ServiceSpec& spec) {
     out = json{{"name", spec.name},
                {"base", spec.base},
@@ -252,6 +194,18 @@ void to_json(json& out, const ServiceSpec& spec) {
                {"slots", spec.slots},
                {"threads", spec.threads},
                {"drain_timeout", core::format_duration(spec.drain_timeout)}};
+    if (spec.memory_bytes > 0) {
+        out["memory"] = std::to_string(spec.memory_bytes);
+    }
+    if (spec.gpus.count > 0) {
+        out["gpus"] = {{"count", spec.gpus.count}};
+        if (!spec.gpus.type.empty()) {
+            out["gpus"]["type"] = spec.gpus.type;
+        }
+    }
+    if (spec.placement != std::vector<cluster::Placement>{{}}) {
+        out["placement"] = spec.placement;
+    }
 }
 
 }  // namespace sust::fleet

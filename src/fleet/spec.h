@@ -13,6 +13,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cluster/request.h"
 #include "fleet/engine.h"
 
 namespace sust::fleet {
@@ -27,6 +28,10 @@ struct SaidService {
     std::optional<std::int64_t> slots;
     std::optional<std::int64_t> threads;
     std::optional<Duration> drain_timeout;
+    std::optional<std::uint64_t> memory;
+    cluster::Gpus gpus;
+    std::vector<cluster::Placement> placement;
+    std::string document;  // as it is said, for passing on: JSON that service_from_json reads
     // Where each key was said ("service.toml:3:1"), for errors; under "" the whole.
     std::map<std::string, std::string> places;
 };
@@ -45,6 +50,9 @@ struct ServiceSpec {
     int slots = 0;    // requests that one replica works on at once
     int threads = 0;  // of one replica
     Duration drain_timeout{};
+    std::uint64_t memory_bytes = 0;             // of one replica; 0: what the back end gives
+    cluster::Gpus gpus;                         // of one replica
+    std::vector<cluster::Placement> placement;  // alternatives, the first that accepts is taken
 
     bool operator==(const ServiceSpec&) const = default;
 };

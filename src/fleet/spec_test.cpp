@@ -83,10 +83,10 @@ TEST(Service, FaultsInJsonNameTheKey) {
     for (const auto& [text, says] : {
              Case{"[]", "JSON object"},
              Case{R"({"name":1})", "/name"},
-             Case{R"({"name":"d","base":"t","replicas":2.5})", "'replicas' must be a whole number"},
+             Case{R"({"name":"d","base":"t","replicas":2.5})", "'replicas' must be an integer"},
              Case{R"({"name":"d","base":"t","replicas":18446744073709551615})", "/replicas"},
-             Case{R"({"name":"d","base":"t","adapters":"a"})", "a list of names"},
-             Case{R"({"name":"d","base":"t","adapters":[1]})", "must be text"},
+             Case{R"({"name":"d","base":"t","adapters":"a"})", "a list of texts"},
+             Case{R"({"name":"d","base":"t","adapters":[1]})", "a list of texts"},
              Case{R"({"name":"d","base":"t","drain_timeout":"soon"})", "/drain_timeout"},
              Case{R"({"name":"d","base":"t","replica":2})", "did you mean 'replicas'?"},
          }) {

@@ -64,7 +64,8 @@ class FakeProber final : public Prober {
     };
     bool later = false;  // answers wait for answer_all()
     void ask(Probe probe, std::function<void(const ProbeAnswer&)> done) override {
-        const bool good = answer(probe.kind, probe.socket);
+        const auto* local = std::get_if<core::http::UnixAddress>(&probe.address);
+        const bool good = answer(probe.kind, local != nullptr ? local->socket : Path());
         const ProbeAnswer said{.good = good, .why = good ? "" : "no answer"};
         if (later) {
             waiting_.push_back([done = std::move(done), said] { done(said); });

@@ -28,17 +28,18 @@ class FleetTest : public testing::Test {
 
     void open() {
         fleet.reset();
-        auto opened = Fleet::open({.database = database,
-                                   .store = store,
-                                   .scheduler = scheduler,
-                                   .prober = prober,
-                                   .clock = clock},
-                                  {.places = {.run = home.path() / "run"},
-                                   .engines = engines(),
-                                   .runner = {"/bin/sust", "run"},
-                                   .uid = ::getuid(),
-                                   .image_of = image_of},
-                                  core::Log::silent());
+        auto opened =
+            Fleet::open({.database = database,
+                         .store = store,
+                         .backends = backends,
+                         .prober = prober,
+                         .clock = clock},
+                        {.places = {.data = home.path() / "data", .run = home.path() / "run"},
+                         .engines = engines(),
+                         .runner = {"/bin/sust", "run"},
+                         .uid = ::getuid(),
+                         .image_of = image_of},
+                        core::Log::silent());
         ASSERT_TRUE(opened) << core::to_string(opened.error());
         fleet = std::move(*opened);
     }
@@ -112,6 +113,7 @@ class FleetTest : public testing::Test {
     store::Store store = store::Store::open(home.path() / "store", clock).value();
     core::Database database = core::Database::open_in_memory().value();
     FakeScheduler scheduler;
+    cluster::Backends backends{scheduler};
     FakeProber prober;
     ImageOf image_of{};  // looked at by open()
     std::unique_ptr<Fleet> fleet;

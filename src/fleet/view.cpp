@@ -13,7 +13,8 @@ void to_json(json& out, const ReplicaView& view) {
                {"since", core::rfc3339(view.since)},
                {"restarts", view.restarts},
                {"reason", view.reason},
-               {"socket", view.socket.native()}};
+               {"backend", view.placement.backend},
+               {"address", view.address}};
 }
 
 void to_json(json& out, const ServiceView& view) {

@@ -19,7 +19,8 @@ struct ReplicaView {
     core::WallTime since{};
     int restarts = 0;
     std::string reason;  // why it is not ready
-    Path socket;
+    cluster::Placement placement;
+    std::string address;  // a socket's path, or host:port; empty: not known yet
 };
 
 struct ServiceView {

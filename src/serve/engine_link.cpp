@@ -4,9 +4,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "core/link_proof.h"
+#include "core/listen.h"
+#include "core/text.h"
 #include "serve/limits.h"
 
 namespace sust::serve {
@@ -39,9 +43,38 @@ int connect_once(int fd, const core::Path& path) {
 
 }  // namespace
 
+std::string EngineLink::place() const {
+    if (const auto* local = std::get_if<core::http::UnixAddress>(&address_)) {
+        return local->socket.native();
+    }
+    const auto& relay = std::get<core::http::TcpAddress>(address_);
+    return core::host_and_port(relay.host, relay.port);
+}
+
 Task<Result<void>> EngineLink::connect() {
+    if (const auto* local = std::get_if<core::http::UnixAddress>(&address_)) {
+        co_return co_await connect_unix(local->socket);
+    }
+    // The timer may run when this is over and the link gone.
+    const auto alive = std::make_shared<bool>(true);
+    Timer timer(socket_.get_executor(), k_connect);
+    timer.async_wait([this, alive](const IoError& error) {
+        if (!error && *alive) {
+            close();
+        }
+    });
+    auto connected = co_await connect_relay(std::get<core::http::TcpAddress>(address_));
+    *alive = false;
+    if (!connected) {
+        connected.error().where = place();
+        close();
+    }
+    co_return connected;
+}
+
+Task<Result<void>> EngineLink::connect_unix(const core::Path& path) {
     IoError error;
-    socket_.open(asio::local::stream_protocol(), error);
+    socket_.open(asio::generic::stream_protocol(AF_UNIX, 0), error);
     if (!error) {
         socket_.non_blocking(true, error);
     }
@@ -49,12 +82,12 @@ Task<Result<void>> EngineLink::connect() {
         co_return lost(error);
     }
     for (auto waited = core::Duration::zero();; waited += k_connect_pause) {
-        const int code = connect_once(socket_.native_handle(), path_);
+        const int code = connect_once(socket_.native_handle(), path);
         if (code == 0) {
             co_return Result<void>();
         }
         if (code != EAGAIN || waited >= k_connect) {
-            co_return core::fail_errno("connect to " + path_.string(), code);
+            co_return core::fail_errno("connect to " + path.string(), code);
         }
         Timer pause(socket_.get_executor(), k_connect_pause);
         co_await pause.async_wait(asio::redirect_error(k_await, error));
@@ -62,6 +95,50 @@ Task<Result<void>> EngineLink::connect() {
             co_return fail(Fault::unavailable, "cancelled");
         }
     }
+}
+
+Task<Result<void>> EngineLink::connect_relay(const core::http::TcpAddress& relay) {
+    CO_TRY(fd, core::connect_tcp_socket(relay.host, relay.port));
+    IoError error;
+    socket_.assign(asio::generic::stream_protocol(AF_INET, IPPROTO_TCP), fd.get(), error);
+    if (error) {
+        co_return lost(error);
+    }
+    (void)fd.release();
+    co_await socket_.async_wait(EngineSocket::wait_write, asio::redirect_error(k_await, error));
+    int code = 0;
+    socklen_t size = sizeof code;
+    if (error || ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &code, &size) != 0) {
+        co_return fail(Fault::unavailable, "no connection in time");
+    }
+    if (code != 0) {
+        co_return core::fail_errno("connect", code);
+    }
+    co_return co_await prove(relay.link_key);
+}
+
+// The relay and we show each other that we have the key, before a prompt is sent.
+Task<Result<void>> EngineLink::prove(const core::Secret& key) {
+    CO_TRY(hello, co_await read_exactly(core::k_link_hello_bytes));
+    CO_TRY(client, core::LinkClient::answer(hello, key));
+    if (const auto error = co_await send_all(socket_, client.claim(), [] {})) {
+        co_return lost(error);
+    }
+    CO_TRY(grant, co_await read_exactly(core::k_link_grant_bytes));
+    co_return client.check(grant);
+}
+
+Task<Result<std::string>> EngineLink::read_exactly(std::size_t count) {
+    std::string bytes(count, '\0');
+    for (std::size_t have = 0; have < count;) {
+        IoError error;
+        have += co_await socket_.async_read_some(asio::buffer(bytes.data() + have, count - have),
+                                                 asio::redirect_error(k_await, error));
+        if (error) {
+            co_return lost(error);
+        }
+    }
+    co_return Result<std::string>(std::move(bytes));
 }
 
 Task<Result<void>> EngineLink::send(std::string_view request) {
@@ -107,11 +184,13 @@ bool EngineLink::can_be_used_again() const {
 }
 
 EngineLinkPtr EnginePool::fresh(const Replica& replica) const {
-    return std::make_unique<EngineLink>(*io_, replica.socket);
+    return std::make_unique<EngineLink>(*io_, address_of(replica, *secret_));
 }
 
 EngineLinkPtr EnginePool::take(const Replica& replica) {
-    const auto found = idle_.find(replica.socket.native());
+    const auto found =
+        idle_.find(replica.host.empty() ? replica.socket.native()
+                                        : core::host_and_port(replica.host, replica.port));
     if (found == idle_.end() || found->second.empty()) {
         return fresh(replica);
     }
@@ -133,7 +212,8 @@ void EnginePool::give_back(EngineLinkPtr link, const Candidate& candidate) {
     link->idle_since_ = clock_->monotonic();
     link->read_size_ = k_first_read;
     link->buffer_.shrink_to_fit();
-    idle_[link->path_.native()].push_back(std::move(link));
+    const auto place = link->place();
+    idle_[place].push_back(std::move(link));
 }
 
 void EnginePool::drop(EngineLinkPtr& link) {
@@ -163,10 +243,10 @@ void EnginePool::clear() {
     idle_.clear();
 }
 
-Task<Result<std::string>> ask_engine(asio::io_context& io, const core::Path& path,
+Task<Result<std::string>> ask_engine(asio::io_context& io, core::http::Address address,
                                      std::string request, core::Duration within) {
     // Shared: the timer's handler may run after the answer was taken.
-    const auto link = std::make_shared<EngineLink>(io, path);
+    const auto link = std::make_shared<EngineLink>(io, std::move(address));
     Timer timer(io, within);
     timer.async_wait([link](const IoError& error) {
         if (!error) {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/link_proof.h"
+
 namespace sust::serve {
 
 using core::fail;
@@ -26,13 +28,16 @@ json encode_replica(const Replica& replica) {
     for (const auto& model : replica.models) {
         models.push_back(encode_model(model));
     }
-    return {{"id", replica.id},
-            {"service", replica.service},
-            {"engine", replica.engine},
-            {"socket", replica.socket.string()},
-            {"state", to_string(replica.state)},
-            {"slots", replica.slots},
-            {"models", std::move(models)}};
+    json out = {{"id", replica.id},         {"service", replica.service},
+                {"engine", replica.engine}, {"state", to_string(replica.state)},
+                {"slots", replica.slots},   {"models", std::move(models)}};
+    if (replica.host.empty()) {
+        out["socket"] = replica.socket.string();
+    } else {
+        out["host"] = replica.host;
+        out["port"] = replica.port;
+    }
+    return out;
 }
 
 json encode_models(const std::vector<OfferedModel>& models) {
@@ -79,10 +84,15 @@ Result<Replica> decode_replica(const json& in) {
     Replica replica{.id = in.at("id"),
                     .service = in.at("service"),
                     .engine = in.at("engine"),
-                    .socket = in.at("socket").get<std::string>(),
+                    .socket = in.value("socket", std::string()),
+                    .host = in.value("host", std::string()),
+                    .port = in.value("port", std::uint16_t{0}),
                     .state = state,
                     .slots = in.at("slots"),
                     .models = {}};
+    if (replica.socket.empty() && (replica.host.empty() || replica.port == 0)) {
+        return fail(Fault::invalid, "replica '" + replica.id + "' has neither socket nor address");
+    }
     if (replica.slots < 1) {
         return fail(Fault::invalid, "replica '" + replica.id + "' has no slots");
     }
@@ -154,6 +164,15 @@ std::string_view to_string(ReplicaState state) {
             return "unhealthy";
     }
     return "unhealthy";
+}
+
+core::http::Address address_of(const Replica& replica, const core::Secret& server_secret) {
+    if (replica.host.empty()) {
+        return core::http::UnixAddress{replica.socket};
+    }
+    return core::http::TcpAddress{.host = replica.host,
+                                  .port = replica.port,
+                                  .link_key = core::link_key(server_secret, replica.id)};
 }
 
 std::string encode(const FleetMap& map) {

@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/http_client.h"
 #include "core/result.h"
 #include "tenancy/keys.h"
 
@@ -37,13 +38,18 @@ struct Replica {
     std::string id;
     std::string service;
     std::string engine;  // key of FleetMap::engines
-    core::Path socket;
+    core::Path socket;   // on this machine; empty for one that is elsewhere:
+    std::string host;    // a literal address, where a relay listens (docs/protocol/relay.md)
+    std::uint16_t port = 0;
     ReplicaState state = ReplicaState::starting;
     int slots = 1;  // requests that it works on at once
     std::vector<ServedModel> models;
 
     bool operator==(const Replica&) const = default;
 };
+
+// Where it is reached; the key of a relay follows from the server secret and the replica's id.
+core::http::Address address_of(const Replica& replica, const core::Secret& server_secret);
 
 // How the tokens of a prompt are counted when the engine could not say it in its answer.
 enum class PromptCounter {

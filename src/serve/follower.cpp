@@ -76,7 +76,7 @@ Task<> Follower::Impl::follow() {
 
 // Asking from 0 first: a sustd that came back with an older database counts from less.
 Task<Result<void>> Follower::Impl::follow_until_lost() {
-    const auto link = std::make_shared<EngineLink>(io, api_socket);
+    const auto link = std::make_shared<EngineLink>(io, core::http::UnixAddress{api_socket});
     CO_CHECK(co_await link->connect());
     for (std::uint64_t after = 0;;) {
         CO_TRY(text, co_await ask(*link, after));

@@ -17,10 +17,10 @@ namespace {
 
 constexpr std::int64_t k_bytes_per_token = 4;
 
-Task<Result<std::string>> post(asio::io_context& io, const core::Path& socket,
+Task<Result<std::string>> post(asio::io_context& io, const core::http::Address& address,
                                std::string_view path, std::string_view body) {
     auto request = engine_request("POST", path, "count", body);
-    co_return co_await ask_engine(io, socket, std::move(request), k_count_prompt);
+    co_return co_await ask_engine(io, address, std::move(request), k_count_prompt);
 }
 
 // The raw JSON of a member of an object.
@@ -39,27 +39,28 @@ Result<std::int64_t> count_tokens(std::string_view answer) {
     return empty ? 0 : 1 + std::count(tokens.begin(), tokens.end(), ',');
 }
 
-Task<Result<std::int64_t>> ask_llama_server(asio::io_context& io, const core::Path& socket,
+Task<Result<std::int64_t>> ask_llama_server(asio::io_context& io,
+                                            const core::http::Address& address,
                                             std::string_view path, const std::string& body) {
     auto prompt = raw_member(body, "prompt");
     if (path == "/v1/chat/completions") {
-        CO_TRY(templated, co_await post(io, socket, "/apply-template", body));
+        CO_TRY(templated, co_await post(io, address, "/apply-template", body));
         prompt = raw_member(templated, "prompt");
     }
     if (!prompt) {
         co_return tl::unexpected<core::Error>(prompt.error());
     }
     const auto question = R"({"add_special":true,"parse_special":true,"content":)" + *prompt + "}";
-    CO_TRY(answer, co_await post(io, socket, "/tokenize", question));
+    CO_TRY(answer, co_await post(io, address, "/tokenize", question));
     co_return count_tokens(answer);
 }
 
 }  // namespace
 
-Task<PromptTokens> count_prompt(asio::io_context& io, PromptCounter counter, core::Path socket,
-                                std::string path, std::string body) {
+Task<PromptTokens> count_prompt(asio::io_context& io, PromptCounter counter,
+                                core::http::Address address, std::string path, std::string body) {
     if (counter == PromptCounter::llama_server) {
-        const auto counted = co_await ask_llama_server(io, socket, path, body);
+        const auto counted = co_await ask_llama_server(io, address, path, body);
         if (counted) {
             co_return PromptTokens{*counted, PromptCount::tokenizer};
         }

@@ -17,7 +17,7 @@ struct PromptTokens {
 
 // `body` as the engine got it at `path`. Asks the engine's tokenizer where it has one, otherwise
 // (or if it does not answer within k_count_prompt) a token is taken for four bytes.
-Task<PromptTokens> count_prompt(asio::io_context& io, PromptCounter counter, core::Path socket,
-                                std::string path, std::string body);
+Task<PromptTokens> count_prompt(asio::io_context& io, PromptCounter counter,
+                                core::http::Address address, std::string path, std::string body);
 
 }  // namespace sust::serve

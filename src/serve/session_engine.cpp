@@ -37,7 +37,7 @@ struct Call {
     std::vector<std::string> tried{};
     std::optional<Lease> lease{};
     std::string engine_body{};  // as the replica got it
-    core::Path engine_socket{};
+    core::http::Address engine_address{};
     PromptCounter prompt_counter = PromptCounter::none;
     bool reached_engine = false;
 
@@ -155,7 +155,7 @@ Task<bool> Session::try_replica(Call& call) {
     const auto& candidate = call.lease->candidate();
     call.record.replica = candidate.replica->id;
     call.record.service = candidate.replica->service;
-    call.engine_socket = candidate.replica->socket;
+    call.engine_address = address_of(*candidate.replica, worker_.shared.secret);
     call.prompt_counter = candidate.facts->prompt_counter;
     call.engine_body = edit_request(call.body, call.facts, *candidate.model);
     engine_ = worker_.engines.take(*candidate.replica);
@@ -400,10 +400,10 @@ void Session::finish(Call& call) {
     ++worker_.shared.open;
     asio::co_spawn(
         worker_.io,
-        [&worker = worker_, counter, socket = call.engine_socket, path = call.route.path,
-         body = std::move(call.engine_body), done = std::move(record),
+        [&worker = worker_, counter, address = std::move(call.engine_address),
+         path = call.route.path, body = std::move(call.engine_body), done = std::move(record),
          place = std::move(*call.place)]() mutable -> Task<> {
-            const auto prompt = co_await count_prompt(worker.io, counter, socket, path, body);
+            const auto prompt = co_await count_prompt(worker.io, counter, address, path, body);
             done.prompt_tokens = prompt.count;
             done.prompt_counted_by = prompt.how;
             worker.metrics.model(done.model).prompt_tokens +=

@@ -32,7 +32,7 @@ Worker::Worker(Shared& shared_in, std::size_t number)
       keys(shared_in.secret),
       router(shared_in.clock, [this] { shared.bell.slot_freed(); }),
       waiting(io, router, shared_in.bell, number),
-      engines(io, shared_in.clock),
+      engines(io, shared_in.clock, shared_in.secret),
       number_(number) {
     const auto seed = core::random_bytes(sizeof id_state_);
     std::memcpy(id_state_, seed.data(), sizeof id_state_);

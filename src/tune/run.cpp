@@ -106,6 +106,7 @@ void to_json(json& out, const Run& run) {
         {"evaluations", inputs_json(run.evaluations)},
         {"environments", inputs_json(run.environments)},
         {"parameters", parameters_json(run.parameters)},
+        {"placement", run.placement},
         {"stages", stages_json(run)},
         {"result", digest_or_null(run.result)},
         {"reason", run.error ? json(run.error->message) : json(nullptr)},

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cluster/request.h"
 #include "core/clock.h"
 #include "core/result.h"
 #include "store/digest.h"
@@ -52,7 +53,8 @@ struct Run {
     std::vector<Input> evaluations{};
     std::vector<Input> environments{};  // their images, where they are artifacts
     Parameters parameters{};
-    std::string name{};  // of the result
+    cluster::Placement placement{};  // of its jobs
+    std::string name{};              // of the result
     Phase phase = Phase::prepare;
     Stage stage = Stage::prepare;  // the one it is in, or ended in
     std::int64_t epoch = 1;        // grows with every resume; fences older attempts

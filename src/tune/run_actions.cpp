@@ -7,6 +7,7 @@
 
 namespace sust::tune {
 
+using cluster::Capability;
 using core::Error;
 using core::Fault;
 using core::Result;
@@ -23,6 +24,19 @@ Error refusal(const Judgement& judgement) {
             .message = judgement.reason,
             .where = "evaluation",
             .hint = judgement.advice};
+}
+
+// On this machine a run shares the cores with everything else; elsewhere it asks for what it uses.
+cluster::JobSpec placed(cluster::JobSpec spec, const cluster::Placement& placement,
+                        const cluster::Scheduler& scheduler, int threads) {
+    cluster::place(spec, placement);
+    if (!scheduler.capabilities().contains(Capability::this_machine)) {
+        spec.shape.cpus_per_task = threads;
+    }
+    if (const auto longest = scheduler.longest(spec)) {
+        spec.time_limit = std::min(spec.time_limit, *longest);
+    }
+    return spec;
 }
 
 }  // namespace
@@ -65,7 +79,7 @@ Result<void> Runs::Impl::prepare(Run& run) {
 }
 
 Result<void> Runs::Impl::follow_job(Run& run) {
-    const auto job = TRY(needs.scheduler.describe({run.token(run.stage)}));
+    const auto job = TRY(TRY(scheduler_of(run))->describe({run.token(run.stage)}));
     const auto wanted = run.stages[run.stage].job_epoch;
     if (!job || (job->epoch < wanted && cluster::is_final(job->state))) {
         const auto begun = begin_attempt(run, job);
@@ -84,14 +98,16 @@ Result<void> Runs::Impl::follow_job(Run& run) {
 
 Result<void> Runs::Impl::begin_attempt(Run& run, const std::optional<cluster::JobStatus>& job) {
     TRY(raise_lease(WorkFolder(needs.places, run), run.epoch, needs.clock));
-    const auto spec = TRY(make_stage_job(
+    auto* scheduler = TRY(scheduler_of(run));
+    const int width = threads(*scheduler);
+    auto spec = TRY(make_stage_job(
         run, run.stage,
-        {.places = needs.places, .store = needs.store, .root = needs.root, .threads = threads()}));
+        {.places = needs.places, .store = needs.store, .root = needs.root, .threads = width}));
     if (job) {
-        TRY(needs.scheduler.resubmit(job->token, {}));
+        TRY(scheduler->resubmit(job->token, {}));
         return {};
     }
-    return needs.scheduler.submit(spec);
+    return scheduler->submit(placed(std::move(spec), run.placement, *scheduler, width));
 }
 
 Result<void> Runs::Impl::end_job(Run& run, const cluster::JobStatus& job) {
@@ -135,13 +151,14 @@ Result<void> Runs::Impl::set_name(Run& run) {
 }
 
 Result<void> Runs::Impl::stop_job(Run& run) {
-    const auto job = TRY(needs.scheduler.describe({run.token(run.stage)}));
+    auto* scheduler = TRY(scheduler_of(run));
+    const auto job = TRY(scheduler->describe({run.token(run.stage)}));
     if (!job || cluster::is_final(job->state)) {
         return step(run, Event::stopped, run.error);
     }
     // Once per life of this process: a second call would begin the stop ladder again.
     if (asked_to_stop.insert(run.id).second) {
-        if (auto asked = needs.scheduler.cancel(job->token); !asked) {
+        if (auto asked = scheduler->cancel(job->token); !asked) {
             asked_to_stop.erase(run.id);
             return asked;
         }
@@ -168,10 +185,11 @@ Result<void> Runs::Impl::settle(const Run& run) {
 
 // The run's line goes last: until then every step can be done again.
 Result<void> Runs::Impl::erase(const Run& run) {
+    auto* scheduler = TRY(scheduler_of(run));
     for (const auto stage : k_stages) {
         const cluster::Token token{run.token(stage)};
-        if (TRY(needs.scheduler.describe(token))) {
-            TRY(needs.scheduler.forget(token));
+        if (TRY(scheduler->describe(token))) {
+            TRY(scheduler->forget(token));
         }
     }
     TRY(needs.store.remove_root("run", run.id));
@@ -184,9 +202,10 @@ Result<void> Runs::Impl::erase(const Run& run) {
 std::string Runs::Impl::last_words(const Run& run) const {
     std::string tail;
     std::uint64_t offset = 0;
-    while (offset < k_log_read_max) {
+    const auto scheduler = scheduler_of(run);
+    while (scheduler && offset < k_log_read_max) {
         const auto chunk =
-            needs.scheduler.logs({run.token(run.stage)}, cluster::Stream::err, offset, k_log_piece);
+            (*scheduler)->logs({run.token(run.stage)}, cluster::Stream::err, offset, k_log_piece);
         if (!chunk || chunk->bytes.empty()) {
             break;
         }
@@ -197,12 +216,37 @@ std::string Runs::Impl::last_words(const Run& run) const {
     return tail;
 }
 
-int Runs::Impl::threads() const {
+Result<cluster::Scheduler*> Runs::Impl::scheduler_of(const Run& run) const {
+    return core::within(run.id, needs.backends.find(run.placement.backend));
+}
+
+int Runs::Impl::threads(cluster::Scheduler& scheduler) const {
     if (needs.threads > 0) {
         return needs.threads;
     }
-    const auto nodes = needs.scheduler.nodes();
+    const auto nodes = scheduler.nodes();
     return nodes && !nodes->empty() ? std::max(1, nodes->front().cores) : 1;
+}
+
+Result<cluster::Placement> Runs::Impl::choose(const Run& run,
+                                              const std::vector<cluster::Placement>& said) const {
+    const std::vector<cluster::Placement> usual{{}};
+    const auto& placements = said.empty() ? usual : said;
+    for (const auto& placement : placements) {
+        const auto scheduler = needs.backends.find(placement.backend);
+        if (scheduler && !(*scheduler)->capabilities().contains(Capability::job_directory)) {
+            return core::fail(
+                Fault::invalid,
+                "the nodes of " + placement.backend + " do not see the folder of a run",
+                {.where = "placement", .hint = "sust backend ls shows what each does"});
+        }
+    }
+    return needs.backends.choose(placements, [&](const cluster::Placement& placement) {
+        cluster::JobSpec spec{.token = {run.token(Stage::train)}, .name = run.id, .argv = {"sust"}};
+        const auto scheduler = needs.backends.find(placement.backend);
+        return scheduler ? placed(std::move(spec), placement, **scheduler, threads(**scheduler))
+                         : spec;
+    });
 }
 
 }  // namespace sust::tune

@@ -119,7 +119,8 @@ std::string encode_inputs(const Run& run) {
                 {"data", encode(run.data)},
                 {"evaluations", encode(run.evaluations)},
                 {"environments", encode(run.environments)},
-                {"parameters", parameters_json(run.parameters)}}
+                {"parameters", parameters_json(run.parameters)},
+                {"placement", run.placement}}
         .dump();
 }
 
@@ -132,6 +133,12 @@ Result<void> decode_inputs(std::string_view text, Run& run) {
         run.evaluations = TRY(decode_list(value.at("evaluations")));
         run.environments = TRY(decode_list(value.at("environments")));
         run.parameters = TRY(parameters_from_json(value.at("parameters")));
+        if (const auto found = value.find("placement"); found != value.end()) {
+            run.placement = {.backend = found->at("backend").get<std::string>(),
+                             .partition = found->value("partition", ""),
+                             .account = found->value("account", ""),
+                             .queue = found->value("queue", "")};
+        }
         return {};
     });
 }

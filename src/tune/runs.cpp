@@ -194,10 +194,11 @@ Result<void> Runs::Impl::require_idle(const Run& run) {
         return fail(Fault::unavailable, "the run is still being put away",
                     {.where = run.id, .hint = "try again in a minute"});
     }
+    auto* scheduler = TRY(scheduler_of(run));
     for (const auto stage : k_stages) {
-        const auto job = TRY(needs.scheduler.describe({run.token(stage)}));
+        const auto job = TRY(scheduler->describe({run.token(stage)}));
         if (job && !cluster::is_final(job->state)) {
-            TRY(needs.scheduler.cancel(job->token));
+            TRY(scheduler->cancel(job->token));
             return fail(Fault::unavailable, "the last attempt has not ended yet; it was told to",
                         {.where = run.id, .hint = "try again in a minute"});
         }
@@ -289,8 +290,10 @@ Result<std::unique_ptr<Runs>> Runs::open(RunsNeeds needs) {
 
 Result<Run> Runs::start(const RunRequest& request) {
     auto& needs = impl_->needs;
-    return impl_->admit(
-        make_run(request, {needs.places, needs.store, needs.clock, needs.find_environment}));
+    auto run =
+        TRY(make_run(request, {needs.places, needs.store, needs.clock, needs.find_environment}));
+    run.placement = TRY(impl_->choose(run, request.placement));
+    return impl_->admit(std::move(run));
 }
 
 Result<Run> Runs::evaluate(const EvaluationRequest& request) {
@@ -316,11 +319,12 @@ Result<cluster::LogChunk> Runs::logs(std::string_view id, Stage stage, cluster::
                                      std::uint64_t offset, std::size_t max_bytes) {
     const Run run = TRY(impl_->require(id));
     const cluster::Token token{run.token(stage)};
-    if (!TRY(impl_->needs.scheduler.describe(token))) {
+    auto* scheduler = TRY(impl_->scheduler_of(run));
+    if (!TRY(scheduler->describe(token))) {
         // No job yet, or none at all: the reader is done once none can come any more.
         return cluster::LogChunk{.next_offset = offset, .complete = is_final(run.phase)};
     }
-    return impl_->needs.scheduler.logs(token, stream, offset, max_bytes);
+    return scheduler->logs(token, stream, offset, max_bytes);
 }
 
 Result<Run> Runs::cancel(std::string_view id) {
@@ -347,7 +351,7 @@ Result<Run> Runs::resume(std::string_view id) {
         return fail(Fault::conflict, state_sentence(run), {.hint = instead_of_resume(run)});
     }
     TRY(impl_->require_idle(run));
-    const auto job = TRY(impl_->needs.scheduler.describe({run.token(run.stage)}));
+    const auto job = TRY(TRY(impl_->scheduler_of(run))->describe({run.token(run.stage)}));
     ++run.epoch;
     run.stages[run.stage].job_epoch = job ? job->epoch + 1 : 1;
     TRY(impl_->step(run, Event::resume));

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/scheduler.h"
+#include "cluster/backends.h"
 #include "core/log.h"
 #include "core/places.h"
 #include "core/sql.h"
@@ -26,6 +26,7 @@ struct RunRequest {
     std::vector<std::string> evaluations{};
     std::string name{};  // of the result; empty for to-gguf: <base>/gguf
     Settings settings{};
+    std::vector<cluster::Placement> placement{};  // alternatives; none: this machine
 };
 
 struct EvaluationRequest {
@@ -56,14 +57,14 @@ using FindEnvironment = std::function<core::Result<std::optional<store::Digest>>
 struct RunsNeeds {
     core::Database& database;
     store::Store& store;
-    cluster::Scheduler& scheduler;
+    const cluster::Backends& backends;
     const core::Clock& clock;
     core::Log log;
     core::Places places;
     core::Path root{};                   // --root, handed to every `sust` that we start
     Offload offload{};                   // absent: at once, on the caller's thread
     FindEnvironment find_environment{};  // absent: env::resolve
-    int threads = 0;                     // for trainer and engine; 0: the first node's cores
+    int threads = 0;  // for trainer and engine; 0: the cores of the back end's first node
     RunsLimits limits{};
 };
 

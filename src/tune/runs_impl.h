@@ -45,8 +45,12 @@ struct Runs::Impl {
     // the phase or the attempt meanwhile.
     core::Result<void> off_loop(const Run& run, std::function<core::Result<void>()> work,
                                 std::function<core::Result<void>(Run&, core::Result<void>)> done);
+    core::Result<cluster::Scheduler*> scheduler_of(const Run& run) const;
     std::string last_words(const Run& run) const;
-    int threads() const;
+    int threads(cluster::Scheduler& scheduler) const;
+    // invalid: no alternative can take the run's jobs, with each one's reason.
+    core::Result<cluster::Placement> choose(const Run& run,
+                                            const std::vector<cluster::Placement>& said) const;
 
     // --- followers
     void tell(const Run& run, std::string event);

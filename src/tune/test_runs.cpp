@@ -95,7 +95,7 @@ void Installation::open() {
     auto opened =
         Runs::open({.database = *database_,
                     .store = store,
-                    .scheduler = cluster,
+                    .backends = backends,
                     .clock = clock,
                     .log = core::Log::silent(),
                     .places = places,

@@ -99,6 +99,7 @@ class Installation {
         .config = folder.path() / "config", .data = folder.path() / "data", .bin = "/bin"};
     Fuse fuse;
     FakeCluster cluster{fuse};
+    cluster::Backends backends{cluster};
     store::Store store;
     double tuned_perplexity = 24.4;
     RunsLimits limits{.min_free_bytes = 0};

@@ -1,7 +1,7 @@
 // sust-agent: what runs beside a job, on nodes that have nothing but a kernel.
 
-#include <array>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "apps/common/process_environment.h"
+#include "cluster/relay.h"
 #include "cluster/wrapper.h"
 #include "core/text.h"
 
@@ -27,6 +28,10 @@ constexpr std::string_view k_help =
     "      writes attempt.json, runs the command, enforces its time limit, writes exit.json.\n"
     "      The exit status is the command's: its code, or 128 + the signal that ended it.\n"
     "      125: the wrapper failed; 126: the command cannot be run; 127: it was not found.\n"
+    "  sust-agent relay --socket S --key-file F [--endpoint FILE] [--network CIDR] [--port N]\n"
+    "                   -- COMMAND...\n"
+    "      Runs an engine that listens on the Unix socket S, and lets those who have the key of F\n"
+    "      reach it over TCP (docs/protocol/relay.md).\n"
     "  sust-agent --version\n"
     "  sust-agent --help\n";
 
@@ -64,6 +69,59 @@ core::Result<cluster::WrapperOptions> read_arguments(const std::vector<std::stri
     return options;
 }
 
+core::Result<std::uint16_t> parse_port(const std::string& text) {
+    const auto port = TRY(core::parse_integer(text));
+    if (port < 0 || port > std::numeric_limits<std::uint16_t>::max()) {
+        return core::fail(core::Fault::invalid, "no port: " + core::printable(text));
+    }
+    return static_cast<std::uint16_t>(port);
+}
+
+core::Result<cluster::RelayOptions> read_relay_arguments(const std::vector<std::string>& words) {
+    cluster::RelayOptions options;
+    std::size_t i = 0;
+    for (; i + 1 < words.size() && words[i] != "--"; i += 2) {
+        const auto& value = words[i + 1];
+        if (words[i] == "--socket") {
+            options.socket = value;
+        } else if (words[i] == "--key-file") {
+            options.key_file = value;
+        } else if (words[i] == "--endpoint") {
+            options.endpoint_file = value;
+        } else if (words[i] == "--network") {
+            options.network = value;
+        } else if (words[i] == "--port") {
+            options.port = TRY(parse_port(value));
+        } else {
+            return core::fail(core::Fault::invalid,
+                              "no option '" + core::printable(words[i]) + "'");
+        }
+    }
+    if (i + 1 < words.size()) {
+        options.argv.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+    }
+    if (options.argv.empty() || !options.socket.is_absolute() || options.key_file.empty()) {
+        return core::fail(core::Fault::invalid, "relay needs --socket S --key-file F -- COMMAND...",
+                          {.hint = "S is absolute"});
+    }
+    return options;
+}
+
+int run_job(const std::vector<std::string>& words, const core::Clock& clock, const core::Log& log) {
+    auto options = read_arguments(words);
+    if (!options) {
+        return complain(options.error());
+    }
+    options->environment = apps::process_environment();
+    return cluster::run_wrapper(*options, clock, log);
+}
+
+int run_relay(const std::vector<std::string>& words, const core::Clock& clock,
+              const core::Log& log) {
+    const auto options = read_relay_arguments(words);
+    return options ? cluster::run_relay(*options, clock, log) : complain(options.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,19 +134,15 @@ int main(int argc, char** argv) {
         (void)core::write_all(STDOUT_FILENO, "sust-agent " SUST_VERSION "\n");
         return 0;
     }
-    if (words[0] != "job") {
+    if (words[0] != "job" && words[0] != "relay") {
         return complain(core::fail(core::Fault::invalid,
                                    "no command '" + core::printable(words[0]) + "'",
                                    {.hint = "sust-agent --help"})
                             .value());
     }
     fill_standard_streams();
-    auto options = read_arguments({words.begin() + 1, words.end()});
-    if (!options) {
-        return complain(options.error());
-    }
-    options->environment = apps::process_environment();
     const core::SystemClock clock;
     const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text);
-    return cluster::run_wrapper(*options, clock, log);
+    const std::vector<std::string> arguments(words.begin() + 1, words.end());
+    return words[0] == "job" ? run_job(arguments, clock, log) : run_relay(arguments, clock, log);
 }

@@ -19,25 +19,6 @@ const std::vector<Column> k_columns{{"name", "NAME"},      {"state", "STATE"},
                                     {"spec.base", "BASE"}, {"spec.adapters", "ADAPTERS"},
                                     {"trouble", "WHY"}};
 
-// What the file says, as the API takes it; sustd fills in defaults and checks.
-nlohmann::json json_of(const fleet::SaidService& said) {
-    nlohmann::json json{{"name", said.name}, {"base", said.base}, {"adapters", said.adapters}};
-    const auto put = [&](const char* key, const auto& value) {
-        if (value) {
-            json[key] = *value;
-        }
-    };
-    put("engine", said.engine);
-    put("replicas", said.replicas);
-    put("context", said.context);
-    put("slots", said.slots);
-    put("threads", said.threads);
-    if (said.drain_timeout) {
-        json["drain_timeout"] = core::format_duration(*said.drain_timeout);
-    }
-    return json;
-}
-
 Result<void> wait_ready(const Context& context, Api& api, const std::string& name) {
     constexpr auto k_within = std::chrono::minutes(5);
     const core::Deadline deadline(context.clock, k_within);
@@ -74,8 +55,8 @@ Result<int> serve_apply(Context& context, const Arguments& arguments) {
     const auto text = TRY(core::read_file(file, k_max_file));
     const auto request = TRY(fleet::service_from_toml(text, file.string()));
     Api api(context);
-    const auto body = json_of(request);
-    auto service = TRY(api.put(api_path("services", request.name), body));
+    auto service =
+        TRY(api.put(api_path("services", request.name), nlohmann::json::parse(request.document)));
     if (!arguments.has("--no-wait")) {
         TRY(wait_ready(context, api, request.name));
         service = TRY(api.get(api_path("services", request.name)));

@@ -29,6 +29,7 @@ const std::vector<Column> k_run_lines{{"id", "run"},
                                       {"model", "model"},
                                       {"base", "base"},
                                       {"data", "data"},
+                                      {"placement.backend", "back end"},
                                       {"name", "result name"},
                                       {"result", "result"},
                                       {"progress.step", "step"},
@@ -64,6 +65,25 @@ Result<int> recipe_show(Context& context, const Arguments& arguments) {
     return 0;
 }
 
+// Each --backend is an alternative; the scheduler's words hold for all of them.
+nlohmann::json placements(const Arguments& arguments) {
+    auto list = nlohmann::json::array();
+    auto names = arguments.all("--backend");
+    if (names.empty() && (arguments.has("--partition") || arguments.has("--account"))) {
+        names.emplace_back("local");  // which says that it has none
+    }
+    for (const auto& name : names) {
+        nlohmann::json placement{{"backend", name}};
+        for (const char* word : {"partition", "account"}) {
+            if (const auto said = arguments.get(fmt::format("--{}", word))) {
+                placement[word] = *said;
+            }
+        }
+        list.push_back(std::move(placement));
+    }
+    return list;
+}
+
 Result<int> tune_start(Context& context, const Arguments& arguments) {
     const auto parameters = TRY(arguments.pairs("--set"));
     nlohmann::json request{{"recipe", arguments.one("RECIPE")}, {"parameters", parameters}};
@@ -74,6 +94,9 @@ Result<int> tune_start(Context& context, const Arguments& arguments) {
     }
     if (arguments.has("--eval")) {
         request["evaluations"] = arguments.all("--eval");
+    }
+    if (auto placement = placements(arguments); !placement.empty()) {
+        request["placement"] = std::move(placement);
     }
     Api api(context);
     const auto run = TRY(api.post("/api/v1/runs", request));
@@ -201,11 +224,17 @@ std::vector<Verb> tune_verbs() {
                      {"--name", "NAME", "name of the result (default: BASE-DATASET)"},
                      {"--set", "KEY=VALUE", "a recipe parameter (sust recipe show)", Count::any,
                       Completes::parameters},
+                     {"--backend", "NAME",
+                      "where its jobs run; several are alternatives, the first that can is taken",
+                      Count::any, Completes::backends},
+                     {"--partition", "NAME", "of that back end"},
+                     {"--account", "NAME", "charged by that back end"},
                      {"--follow", "", "stay until the end and show progress", Count::optional,
                       Completes::nothing, "-f"}},
          .examples =
              {"sust tune start sft-lora --base tiny --data tickets --name triage --follow",
-              "sust tune start sft-lora --base tiny --data tickets --set epochs=1 --set rank=8"},
+              "sust tune start sft-lora --base tiny --data tickets --set epochs=1 --set rank=8",
+              "sust tune start sft-lora --base tiny --data tickets --backend alps --account a01"},
          .run = tune_start},
         {.path = "tune ls", .summary = "all runs", .examples = {"sust tune ls"}, .run = tune_ls},
         {.path = "tune show",

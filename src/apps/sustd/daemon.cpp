@@ -57,7 +57,7 @@ std::vector<std::string> runner(const Setup& setup) {
 }
 
 Result<std::unique_ptr<fleet::Fleet>> open_fleet(const Setup& setup, fleet::FleetParts parts,
-                                                 const core::Log& log) {
+                                                 const core::Secret& secret, const core::Log& log) {
     auto engines = TRY(fleet::load_engines(setup.places.share / "engines"));
     fleet::FleetOptions options{
         .places = setup.places,
@@ -67,7 +67,8 @@ Result<std::unique_ptr<fleet::Fleet>> open_fleet(const Setup& setup, fleet::Flee
         .image_of = [&setup, &store = parts.store](
                         const std::string& environment) -> Result<std::optional<store::Digest>> {
             return TRY(env::resolve(environment, setup.places, store, setup.environment)).image;
-        }};
+        },
+        .link_secret = secret};
     return fleet::Fleet::open(parts, std::move(options), log.component("fleet"));
 }
 
@@ -106,16 +107,21 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
                             clock, log.component("jobs")));
     const auto others =
         cluster::open_sites(TRY(backends_file(setup)), clock, log.component("jobs"));
+    cluster::Backends backends(*scheduler);
+    for (const auto& other : others) {
+        backends.add(*other);
+    }
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 
     core::EventLoop loop(clock);
     const auto prober = fleet::make_http_prober(loop);
-    const auto fleet = TRY(open_fleet(setup, {database, store, *scheduler, *prober, clock}, log));
+    const auto fleet =
+        TRY(open_fleet(setup, {database, store, backends, *prober, clock}, secret, log));
     const auto runs =
         TRY(tune::Runs::open({.database = database,
                               .store = store,
-                              .scheduler = *scheduler,
+                              .backends = backends,
                               .clock = clock,
                               .log = log.component("runs"),
                               .places = places,
@@ -124,11 +130,6 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
                                   return loop.offload(std::move(work), std::move(done));
                               }}));
 
-    control::Backends backends;
-    backends.add(*scheduler);
-    for (const auto& other : others) {
-        backends.add(*other);
-    }
     auto jobs = TRY(control::Jobs::open({.database = database,
                                          .backends = backends,
                                          .clock = clock,

@@ -1,5 +1,7 @@
 #include "cluster/slurm/site.h"
 
+#include "cluster/relay.h"
+
 namespace sust::cluster::slurm {
 
 Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable& table,
@@ -8,6 +10,10 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
     options.commands = TRY(table.text_map("env"));
+    options.network = TRY(table.text("network")).value_or("");
+    if (!options.network.empty()) {
+        TRY(core::within(table.where("network"), check_network(options.network)));
+    }
     options.partition = TRY(table.text("partition")).value_or("");
     options.account = TRY(table.text("account")).value_or("");
     using namespace std::chrono_literals;

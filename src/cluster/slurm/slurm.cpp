@@ -49,6 +49,7 @@ class Slurm final : public Book {
                 Capability::hold_nodes,
                 Capability::job_directory};
     }
+    std::string network() const override { return slurm_.network; }
     std::optional<Duration> longest(const JobSpec& spec) const override {
         const auto* partition = context_.partition_of(spec);
         return partition == nullptr ? std::nullopt : partition->longest;

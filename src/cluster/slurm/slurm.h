@@ -15,6 +15,7 @@ struct SlurmOptions {
     core::Environment commands;
     // Of the wrapper: its PATH, HOME and the like.
     core::Environment base;
+    std::string network;    // see Scheduler::network
     std::string partition;  // these two where a job says none
     std::string account;
     Duration period = std::chrono::seconds(2);     // of the listing of all jobs; 1 s at least
