@@ -143,7 +143,8 @@ std::string job_text(const JobWord& word) {
                  {"options", spec.options},
                  {"exclude_nodes", spec.exclude_nodes},
                  {"mounts", mounts_json(spec.mounts)},
-                 {"log_bytes", word.log_bytes}});
+                 {"log_bytes", word.log_bytes},
+                 {"launcher", word.launcher}});
 }
 
 Result<std::optional<JobWord>> read_job(const JobFiles& files) {
@@ -177,6 +178,7 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
                                    .read_only = mount.at("read_only").get<bool>()});
         }
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
+        word.launcher = document.value("launcher", word.launcher);  // absent: none
         if (auto checked = check_spec(spec); !checked) {
             throw std::invalid_argument(core::to_string(checked.error()));
         }

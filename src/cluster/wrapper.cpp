@@ -15,6 +15,8 @@
 #include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
+#include "cluster/notice.h"
+#include "cluster/place.h"
 #include "cluster/processes.h"
 #include "cluster/signals.h"
 #include "cluster/words.h"
@@ -60,6 +62,7 @@ class Wrapper {
     Result<void> begin();
     Result<int> cancelled_before_start();
     Result<ChildPlan> plan_child();
+    Result<void> place_child(core::Environment& environment) const;
 
     void watch();
     void handle(int signal);
@@ -67,6 +70,8 @@ class Wrapper {
     void tick();
     void beat();
     void send(int signal) const;
+    MonoTime notice_time(MonoTime start) const;
+    void notify();
     void stop(Stop cause, int signal);
     void kill_everything();
     void end_leftovers();
@@ -97,6 +102,7 @@ class Wrapper {
     Stop stop_ = Stop::none;
     int homeless_ticks_ = 0;
     MonoTime time_is_up_;
+    MonoTime notice_at_ = MonoTime::max();
     MonoTime kill_at_ = MonoTime::max();
     MonoTime next_tick_;
     MonoTime next_beat_;
@@ -161,11 +167,12 @@ Result<int> Wrapper::cancelled_before_start() {
 Result<ChildPlan> Wrapper::plan_child() {
     out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
     err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
-    ChildPlan plan{.argv = job_.spec.argv,
+    ChildPlan plan{.argv = job_.launcher,
                    .environment = base_environment(options_.environment),
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
                    .err = err_->fd()};
+    plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
     }
@@ -173,10 +180,28 @@ Result<ChildPlan> Wrapper::plan_child() {
     if (plan.argv.front() == "sust-agent") {
         plan.argv.front() = TRY(own_program()).string();
     }
+    TRY(place_child(plan.environment));
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
     return plan;
+}
+
+// The only node of a job is known without being told; of several, whoever started this wrapper
+// told it its own. A launcher of several nodes finds that out on each of them.
+Result<void> Wrapper::place_child(core::Environment& environment) const {
+    const bool alone = job_.spec.shape.nodes == 1;
+    if (!alone && !job_.launcher.empty()) {
+        return {};
+    }
+    const Place place{.head_node = node_name()};
+    const auto here = alone ? place : TRY(place_of(options_.environment, node_name()));
+    if (job_.launcher.empty()) {
+        tell_place(environment, here, 0, 1);
+    } else {
+        tell_node(environment, here);
+    }
+    return {};
 }
 
 // attempt.json names the child before the child is let through to the command.
@@ -197,6 +222,9 @@ Result<void> Wrapper::begin() {
     TRY(core::write_file(files_.attempt(), attempt_text(attempt_), 0600));
     const auto now = clock_.monotonic();
     time_is_up_ = now + job_.spec.time_limit;
+    if (job_.spec.notice > Duration::zero()) {
+        notice_at_ = notice_time(now);
+    }
     next_tick_ = now + k_tick;
     next_beat_ = now + k_heartbeat;
     child_->let_through();
@@ -217,6 +245,10 @@ void Wrapper::watch() {
             handle(*signal);
         }
         const auto now = clock_.monotonic();
+        if (now >= notice_at_) {
+            notice_at_ = MonoTime::max();
+            notify();
+        }
         if (now >= time_is_up_) {
             time_is_up_ = MonoTime::max();
             stop(Stop::time_limit, SIGTERM);
@@ -237,7 +269,7 @@ void Wrapper::watch() {
 }
 
 core::Duration Wrapper::until_next() const {
-    const auto at = std::min({time_is_up_, next_tick_, next_beat_, kill_at_});
+    const auto at = std::min({notice_at_, time_is_up_, next_tick_, next_beat_, kill_at_});
     const auto left = std::chrono::ceil<core::Duration>(at - clock_.monotonic());
     return std::max(left, core::Duration::zero());
 }
@@ -260,6 +292,26 @@ void Wrapper::handle(int signal) {
 void Wrapper::send(int signal) const {
     if (!ended_ && ::kill(-child_->pid(), signal) != 0) {
         ::kill(child_->pid(), signal);
+    }
+}
+
+// The last segment of a job may be shorter than its notice; half of it is for working.
+MonoTime Wrapper::notice_time(MonoTime start) const {
+    const auto limit = job_.spec.time_limit;
+    return start + std::max(limit - job_.spec.notice, limit / 2);
+}
+
+// A launcher passes it on to its tasks, which are not all here.
+void Wrapper::notify() {
+    if (stop_ != Stop::none) {
+        return;
+    }
+    log_.info("the time limit is near: giving notice",
+              {{"limit", core::format_duration(job_.spec.time_limit)}});
+    if (job_.launcher.empty()) {
+        give_notice(::getpid());
+    } else {
+        ::kill(child_->pid(), SIGUSR1);
     }
 }
 
@@ -363,6 +415,12 @@ ExitWord Wrapper::exit_word() const {
         word.reason = ExitReason::cannot_start;
         word.status = failure->status;
         word.detail = failure->detail;
+        return word;
+    }
+    if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
+        told && !job_.launcher.empty()) {
+        word.reason = ExitReason::cannot_start;
+        word.detail = core::printable(core::trim(*told), 400);
         return word;
     }
     switch (stop_) {
