@@ -64,14 +64,22 @@ bool SlurmJob::look() {
 
 // --- What is seen ----------------------------------------------------------------------------
 
+const QueueRow* SlurmJob::row() const {
+    const auto& principal = kept_.spec().principal;
+    const auto found =
+        context_.rows.find({principal.empty() ? context_.transport.user() : principal,
+                            status().token, status().epoch});
+    return found == context_.rows.end() ? nullptr : &found->second;
+}
+
 std::optional<Sight> SlurmJob::see() {
     if (const auto begun = begin(); !begun) {
         return unreadable(core::to_string(begun.error()));
     }
-    const auto row = context_.rows.find({status().token, status().epoch});
-    if (row != context_.rows.end() && row->second.state == "PENDING") {
-        id_ = row->second.id;  // nothing of it is on the file system yet
-        return see_row(row->second, std::nullopt);
+    const auto* listed = row();
+    if (listed != nullptr && listed->state == "PENDING") {
+        id_ = listed->id;  // nothing of it is on the file system yet
+        return see_row(*listed, std::nullopt);
     }
     // exit.json is the wrapper's last word: with it, nothing of the attempt runs any more.
     if (auto words = kept_.final_words()) {
@@ -82,9 +90,9 @@ std::optional<Sight> SlurmJob::see() {
         return unreadable(core::to_string(attempt.error()));
     }
     const auto word = attempt.value_or(std::optional<AttemptWord>());
-    if (row != context_.rows.end()) {
-        id_ = row->second.id;
-        return see_row(row->second, word);
+    if (listed != nullptr) {
+        id_ = listed->id;
+        return see_row(*listed, word);
     }
     return see_absent(word);
 }
@@ -116,8 +124,8 @@ std::optional<Sight> SlurmJob::see_row(const QueueRow& row,
 // Somebody stopped the wrapper, and Slurm knows who: an administrator, its own limit, a job of
 // higher priority. Its list may not say so yet.
 std::optional<Sight> SlurmJob::see_stopped(Sight words) {
-    const auto row = context_.rows.find({status().token, status().epoch});
-    const auto end = row == context_.rows.end() ? std::optional<End>() : end_of(row->second.state);
+    const auto* listed = row();
+    const auto end = listed == nullptr ? std::optional<End>() : end_of(listed->state);
     if (end && *end != End::completed && *end != End::failed) {
         words.end = end;
         words.reason = fmt::format("Slurm: {}", to_string(*end));
@@ -236,24 +244,26 @@ Result<void> SlurmJob::begin() {
 }
 
 std::optional<Sight> SlurmJob::ask_to_submit() {
-    const auto script = kept_.files().path / "batch.sh";
     const auto* partition = context_.partition_of(kept_.spec());
-    auto words = batch_words(kept_, context_.options,
-                             partition == nullptr ? std::nullopt : partition->longest);
-    const auto written = core::write_file(script, batch_script(kept_, context_.options), 0700);
-    if (!words || !written) {
-        return unreadable(core::to_string(words ? written.error() : words.error()));
+    const auto submission = submission_of(kept_, context_.options,
+                                          partition == nullptr ? std::nullopt : partition->longest);
+    if (!submission) {
+        return unreadable(core::to_string(submission.error()));
     }
-    words->push_back(script.string());
+    if (const auto written = core::write_file(submission->script_file, submission->script, 0700);
+        !written) {
+        return unreadable(core::to_string(written.error()));
+    }
     const auto answer = std::make_shared<Result<std::string>>();
-    const auto posted =
-        context_.worker.post([answer, words = std::move(*words),
-                              &commands = context_.commands] { *answer = commands.submit(words); },
-                             [this, answer, life = std::weak_ptr<int>(life_)] {
-                                 if (!life.expired()) {
-                                     on_submitted(*answer);
-                                 }
-                             });
+    const auto posted = context_.worker.post(
+        [answer, what = *submission, &transport = context_.transport] {
+            *answer = transport.submit(what);
+        },
+        [this, answer, life = std::weak_ptr<int>(life_)] {
+            if (!life.expired()) {
+                on_submitted(*answer);
+            }
+        });
     asking_ = posted.has_value();
     return posted ? std::optional<Sight>()
                   : Sight{.event = Event::waiting, .reason = posted.error().message};
@@ -299,13 +309,14 @@ void SlurmJob::ask_to_cancel() {
     if (id_.empty() || cancelling_) {
         return;
     }
-    const auto posted = context_.worker.post(
-        [id = id_, &commands = context_.commands] { (void)commands.cancel(id); },
-        [this, life = std::weak_ptr<int>(life_)] {
-            if (!life.expired()) {
-                cancelling_ = false;  // asked again while it is still listed
-            }
-        });
+    const auto posted =
+        context_.worker.post([id = id_, who = kept_.spec().principal,
+                              &transport = context_.transport] { (void)transport.cancel(id, who); },
+                             [this, life = std::weak_ptr<int>(life_)] {
+                                 if (!life.expired()) {
+                                     cancelling_ = false;  // asked again while it is still listed
+                                 }
+                             });
     cancelling_ = posted.has_value();
 }
 

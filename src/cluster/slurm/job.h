@@ -4,25 +4,29 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "cluster/book.h"
-#include "cluster/slurm/commands.h"
 #include "cluster/slurm/slurm.h"
+#include "cluster/slurm/transport.h"
 #include "cluster/worker.h"
 
 namespace sust::cluster::slurm {
+
+// A comment is not a proof of whose a job is; with its user it is.
+using RowKey = std::tuple<std::string, Token, std::int64_t>;
 
 // What all jobs of one back end share. Changed on the control loop's thread alone.
 struct Context {
     const SlurmOptions& options;
     const core::Clock& clock;
     const core::Log& log;
-    const Commands& commands;
+    Transport& transport;
     Worker& worker;
     core::MonoTime opened{};
     std::optional<Listing> listing{};
-    std::map<std::pair<Token, std::int64_t>, QueueRow> rows{};  // of the listing
-    std::string trouble{};  // why the last question was not answered
+    std::map<RowKey, QueueRow> rows{};  // of the listing
+    std::string trouble{};              // why the last question was not answered
     std::optional<Site> site{};
 
     // Whether the list was asked for after `then`.
@@ -50,6 +54,7 @@ class SlurmJob final : public BookedJob {
     std::optional<Sight> ask_to_submit();
     void on_submitted(const Result<std::string>& id);
     void ask_to_cancel();
+    const QueueRow* row() const;  // Slurm's, if it lists the attempt
     Sight conclude(End end, std::string reason);
     Result<void> begin();
     void forget_attempt();

@@ -40,24 +40,6 @@ std::optional<std::int64_t> number(std::string_view text) {
     return error == std::errc() && end != text.data() ? std::optional(value) : std::nullopt;
 }
 
-// "sust:job-1/2"
-std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment) {
-    if (!comment.starts_with(k_mark)) {
-        return {};
-    }
-    comment.remove_prefix(k_mark.size());
-    const auto slash = comment.rfind('/');
-    if (slash == std::string_view::npos) {
-        return {};
-    }
-    const Token token{std::string(comment.substr(0, slash))};
-    const auto epoch = core::parse_integer(comment.substr(slash + 1));
-    if (!epoch || *epoch < 1 || !core::check_name("job token", token.value)) {
-        return {};
-    }
-    return std::pair(token, *epoch);
-}
-
 NodeState node_state(std::string_view text) {
     // A star: it does not answer; other marks tell of power and maintenance.
     std::string name(text.substr(0, text.find_first_of("*~#!%$@^-+")));
@@ -119,6 +101,23 @@ std::string comment_of(const Token& token, std::int64_t epoch) {
     return fmt::format("{}{}/{}", k_mark, token.value, epoch);
 }
 
+std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment) {
+    if (!comment.starts_with(k_mark)) {
+        return {};
+    }
+    comment.remove_prefix(k_mark.size());
+    const auto slash = comment.rfind('/');
+    if (slash == std::string_view::npos) {
+        return {};
+    }
+    const Token token{std::string(comment.substr(0, slash))};
+    const auto epoch = core::parse_integer(comment.substr(slash + 1));
+    if (!epoch || *epoch < 1 || !core::check_name("job token", token.value)) {
+        return {};
+    }
+    return std::pair(token, *epoch);
+}
+
 std::vector<QueueRow> parse_queue(std::string_view text) {
     constexpr std::size_t k_fields = 6;
     std::vector<QueueRow> rows;
@@ -134,9 +133,9 @@ std::vector<QueueRow> parse_queue(std::string_view text) {
         rows.push_back({.id = parts[0],
                         .token = ours->first,
                         .epoch = ours->second,
+                        .user = parts[2],
                         .state = parts[1],
                         .reason = parts[4] == "None" ? "" : core::printable(parts[4], 200),
-                        .start = parts[2],
                         .nodes = expand_nodes(parts[3])});
     }
     return rows;

@@ -12,8 +12,8 @@
 
 namespace sust::cluster::slurm {
 
-// squeue --format: id, state, start, nodes, reason, comment; the comment is ours or nobody's.
-inline constexpr std::string_view k_queue_format = "%i|%T|%S|%N|%r|%k";
+// squeue --format: id, state, user, nodes, reason, comment; the comment is ours or nobody's.
+inline constexpr std::string_view k_queue_format = "%i|%T|%u|%N|%r|%k";
 // sinfo --format: of each node in each partition.
 inline constexpr std::string_view k_node_format = "%N|%T|%c|%m|%G|%R|%E";
 // sinfo --format: of each partition; the default one has a star.
@@ -21,14 +21,15 @@ inline constexpr std::string_view k_partition_format = "%P|%a|%l|%D|%c|%m|%G";
 
 // "sust:<token>/<epoch>", which is how a job of ours is known.
 std::string comment_of(const Token& token, std::int64_t epoch);
+std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment);
 
 struct QueueRow {
     std::string id;
     Token token;
     std::int64_t epoch = 0;
+    std::string user;    // who may be anybody: a comment is not a proof
     std::string state;   // "PENDING"
     std::string reason;  // "Resources"
-    std::string start;   // as Slurm says it, "N/A" if it cannot
     std::vector<std::string> nodes;
 };
 // Jobs that are not ours are left out.

@@ -11,17 +11,18 @@ using ::testing::IsEmpty;
 
 TEST(SlurmText, OnlyJobsWithOurMarkAreOurs) {
     const auto rows = parse_queue(
-        "7|RUNNING|2026-11-25T10:00:00|n[1-2]|None|sust:job-01/2\n"
-        "8|PENDING|N/A||Resources|(null)\n"
-        "9|PENDING|N/A||Priority|sust:job-02/x\n"
-        "10|PENDING|N/A||Priority|sust:../2\n"
-        "11|PENDING|N/A||(Reserved, Nodes|sust:job-03/1\n"
+        "7|RUNNING|alice|n[1-2]|None|sust:job-01/2\n"
+        "8|PENDING|bob||Resources|(null)\n"
+        "9|PENDING|bob||Priority|sust:job-02/x\n"
+        "10|PENDING|bob||Priority|sust:../2\n"
+        "11|PENDING|bob||(Reserved, Nodes|sust:job-03/1\n"
         "not a line\n"
         "12|PENDING");
     ASSERT_EQ(rows.size(), 2U);
     EXPECT_EQ(rows[0].id, "7");
     EXPECT_EQ(rows[0].token.value, "job-01");
     EXPECT_EQ(rows[0].epoch, 2);
+    EXPECT_EQ(rows[0].user, "alice");
     EXPECT_THAT(rows[0].nodes, ElementsAre("n1", "n2"));
     EXPECT_EQ(rows[0].reason, "");
     EXPECT_EQ(rows[1].token.value, "job-03");
