@@ -15,6 +15,7 @@
 #include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
+#include "cluster/place.h"
 #include "cluster/processes.h"
 #include "cluster/signals.h"
 #include "cluster/words.h"
@@ -54,6 +55,7 @@ class Wrapper {
     Result<void> begin();
     Result<int> cancelled_before_start();
     Result<ChildPlan> plan_child();
+    Result<void> place_child(core::Environment& environment) const;
 
     void watch();
     void handle(int signal);
@@ -155,18 +157,37 @@ Result<int> Wrapper::cancelled_before_start() {
 Result<ChildPlan> Wrapper::plan_child() {
     out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
     err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
-    ChildPlan plan{.argv = job_.spec.argv,
+    ChildPlan plan{.argv = job_.launcher,
                    .environment = base_environment(options_.environment),
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
                    .err = err_->fd()};
+    plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
     }
+    TRY(place_child(plan.environment));
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
     return plan;
+}
+
+// The only node of a job is known without being told; of several, whoever started this wrapper
+// told it its own. A launcher of several nodes finds that out on each of them.
+Result<void> Wrapper::place_child(core::Environment& environment) const {
+    const bool alone = job_.spec.shape.nodes == 1;
+    if (!alone && !job_.launcher.empty()) {
+        return {};
+    }
+    const Place place{.head_node = node_name()};
+    const auto here = alone ? place : TRY(place_of(options_.environment, node_name()));
+    if (job_.launcher.empty()) {
+        tell_place(environment, here, 0, 1);
+    } else {
+        tell_node(environment, here);
+    }
+    return {};
 }
 
 // attempt.json names the child before the child is let through to the command.
@@ -353,6 +374,12 @@ ExitWord Wrapper::exit_word() const {
         word.reason = ExitReason::cannot_start;
         word.status = failure->status;
         word.detail = failure->detail;
+        return word;
+    }
+    if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
+        told && !job_.launcher.empty()) {
+        word.reason = ExitReason::cannot_start;
+        word.detail = core::printable(core::trim(*told), 400);
         return word;
     }
     switch (stop_) {
