@@ -34,8 +34,8 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_tasks, Capability::hold_nodes, Capability::job_directory,
-                Capability::start_estimates};
+        return {Capability::several_tasks, Capability::notice, Capability::hold_nodes,
+                Capability::job_directory, Capability::start_estimates};
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;

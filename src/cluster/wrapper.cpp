@@ -15,6 +15,7 @@
 #include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
+#include "cluster/notice.h"
 #include "cluster/place.h"
 #include "cluster/processes.h"
 #include "cluster/signals.h"
@@ -63,6 +64,8 @@ class Wrapper {
     void tick();
     void beat();
     void send(int signal) const;
+    MonoTime notice_time(MonoTime start) const;
+    void notify();
     void stop(Stop cause, int signal);
     void kill_everything();
     void end_leftovers();
@@ -93,6 +96,7 @@ class Wrapper {
     Stop stop_ = Stop::none;
     int homeless_ticks_ = 0;
     MonoTime time_is_up_;
+    MonoTime notice_at_ = MonoTime::max();
     MonoTime kill_at_ = MonoTime::max();
     MonoTime next_tick_;
     MonoTime next_beat_;
@@ -208,6 +212,9 @@ Result<void> Wrapper::begin() {
     TRY(core::write_file(files_.attempt(), attempt_text(attempt_), 0600));
     const auto now = clock_.monotonic();
     time_is_up_ = now + job_.spec.time_limit;
+    if (job_.spec.notice > Duration::zero()) {
+        notice_at_ = notice_time(now);
+    }
     next_tick_ = now + k_tick;
     next_beat_ = now + k_heartbeat;
     child_->let_through();
@@ -228,6 +235,10 @@ void Wrapper::watch() {
             handle(*signal);
         }
         const auto now = clock_.monotonic();
+        if (now >= notice_at_) {
+            notice_at_ = MonoTime::max();
+            notify();
+        }
         if (now >= time_is_up_) {
             time_is_up_ = MonoTime::max();
             stop(Stop::time_limit, SIGTERM);
@@ -248,7 +259,7 @@ void Wrapper::watch() {
 }
 
 core::Duration Wrapper::until_next() const {
-    const auto at = std::min({time_is_up_, next_tick_, next_beat_, kill_at_});
+    const auto at = std::min({notice_at_, time_is_up_, next_tick_, next_beat_, kill_at_});
     const auto left = std::chrono::ceil<core::Duration>(at - clock_.monotonic());
     return std::max(left, core::Duration::zero());
 }
@@ -271,6 +282,26 @@ void Wrapper::handle(int signal) {
 void Wrapper::send(int signal) const {
     if (!ended_ && ::kill(-child_->pid(), signal) != 0) {
         ::kill(child_->pid(), signal);
+    }
+}
+
+// The last segment of a job may be shorter than its notice; half of it is for working.
+MonoTime Wrapper::notice_time(MonoTime start) const {
+    const auto limit = job_.spec.time_limit;
+    return start + std::max(limit - job_.spec.notice, limit / 2);
+}
+
+// A launcher passes it on to its tasks, which are not all here.
+void Wrapper::notify() {
+    if (stop_ != Stop::none) {
+        return;
+    }
+    log_.info("the time limit is near: giving notice",
+              {{"limit", core::format_duration(job_.spec.time_limit)}});
+    if (job_.launcher.empty()) {
+        give_notice(::getpid());
+    } else {
+        ::kill(child_->pid(), SIGUSR1);
     }
 }
 

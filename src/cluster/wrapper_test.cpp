@@ -23,12 +23,21 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+struct Limits {
+    Duration time_limit = 1h;
+    Duration notice{};
+};
+
 class Wrapper : public testing::Test {
   protected:
     core::Deadline soon() { return {clock_, 120s}; }
 
-    void write_job(const std::string& script, const std::vector<std::string>& launcher = {}) {
-        spec_ = {.token = {"job"}, .argv = {"sh", "-c", script}};
+    void write_job(const std::string& script, const std::vector<std::string>& launcher = {},
+                   const Limits& limits = {}) {
+        spec_ = {.token = {"job"},
+                 .argv = {"sh", "-c", script},
+                 .time_limit = limits.time_limit,
+                 .notice = limits.notice};
         ASSERT_TRUE(core::make_directories(attempt_.path));
         ASSERT_TRUE(core::write_file(job_.job(), job_text({.spec = spec_, .launcher = launcher})));
         ASSERT_TRUE(raise_fence(job_.path, 1, soon()));
@@ -130,6 +139,34 @@ TEST_F(Wrapper, PassesSignalsOn) {
     ASSERT_TRUE(child.signal(SIGUSR1));
     EXPECT_EQ(child.wait(soon()).value(), 3);
     EXPECT_EQ(text(attempt_.out()), "ready\none\n");
+}
+
+TEST_F(Wrapper, GivesNoticeBeforeTheTimeIsUp) {
+    write_job(
+        "trap 'echo noticed' USR1; trap 'echo asked; exit 7' TERM; while :; do sleep 0.01; done",
+        {}, {.time_limit = 2s, .notice = 1500ms});
+    EXPECT_EQ(run(), 7);
+    EXPECT_EQ(exit().reason, ExitReason::time_limit);
+    EXPECT_EQ(text(attempt_.out()), "noticed\nasked\n");
+}
+
+TEST_F(Wrapper, GivesNoticeOnlyToThoseWhoListen) {
+    // The shell and the first child would die of it; the second child sits in another session.
+    write_job(
+        "sleep 1000 & first=$!; "
+        "setsid sh -c 'trap \"echo noticed; exit 0\" USR1; while :; do sleep 0.01; done' & "
+        "wait $!; echo shell is here; kill -0 $first && echo first is here",
+        {}, {.time_limit = 6s, .notice = 4s});
+    EXPECT_EQ(run(), 0);
+    EXPECT_EQ(text(attempt_.out()), "noticed\nshell is here\nfirst is here\n");
+}
+
+TEST_F(Wrapper, PassesANoticeToEveryTask) {
+    write_job("trap 'echo noticed $SUST_RANK; exit 0' USR1; while :; do sleep 0.01; done",
+              tasks_launcher(SUST_AGENT, 2, 10s), {.time_limit = 6s, .notice = 4s});
+    EXPECT_EQ(run(), 0) << text(attempt_.err());
+    EXPECT_THAT(text(attempt_.out()), HasSubstr("noticed 0\n"));
+    EXPECT_THAT(text(attempt_.out()), HasSubstr("noticed 1\n"));
 }
 
 TEST_F(Wrapper, StoppedByAStrangerSaysSo) {
