@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from cluster.jobs import Jobs
+from cluster.slurm_sites import connect, native
 from conftest import wait_for
 from labs.slurm import IMPATIENT
 
@@ -24,35 +25,9 @@ def transport(request):
     return request.param
 
 
-def site(lab, shared, token_file, transport, more=""):
-    """backends.toml of one back end."""
-    text = (f'[backend.lab]\ntype = "slurm"\njobs = "{shared}"\nperiod = "1s"\ncarrier_grace = "2s"\n'
-            f'silence = "15s"\n{more}\n')
-    if transport == "slurmrestd":
-        token_file.touch(0o600)
-        token_file.write_text(f"SLURM_JWT={lab.rest.token(lifespan_seconds=3600)}\n")
-        return f'{text}rest = "{lab.rest.address}"\ntoken_file = "{token_file}"\n'
-    return f'{text}[backend.lab.env]\nSLURM_CONF = "{lab.environment["SLURM_CONF"]}"\n'
-
-
 @pytest.fixture
 def jobs(lab, sust, tmp_path, transport):
-    lab.wait_until_up()
-    jobs = Jobs(sust, tmp_path, "lab")
-    jobs.shared = sust.root / "shared"
-    jobs.token_file = sust.root / "config/slurm.token"
-    for folder in (jobs.shared, sust.root / "config"):
-        folder.mkdir(parents=True)
-    (sust.root / "config/backends.toml").write_text(site(lab, jobs.shared, jobs.token_file, transport))
-    sust.up()
-    wait_for("the site was looked at", lambda: sust.run("node", "ls", "--backend", "lab", check=False).returncode == 0)
-    return jobs
-
-
-def native(jobs, job, epoch=1):
-    """What Slurm calls it."""
-    file = jobs.shared / job / str(epoch) / "native_id"
-    return int(wait_for("Slurm has it", lambda: file.exists() and file.read_text()))
+    return connect(lab, sust, tmp_path, transport)
 
 
 def test_a_job_runs_on_a_node_and_ends_with_the_status_of_its_command(jobs, lab):
@@ -184,7 +159,7 @@ def test_a_lost_node_ends_the_attempt_and_the_next_one_keeps_off_it(jobs, lab):
 
 @pytest.mark.parametrize("text, named", [
     ('partition = "none-such"', "there are: "),
-    ("nodes = 2", "several_nodes"),
+    ("nodes = 3", "2 nodes"),
     ("cpus_per_task = 1000", "cores"),
     ('memory = "900TB"', "nodes of"),
     ("[gpus]\ncount = 9", "GPUs"),

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cluster/slurm/text.h"
+#include "cluster/tasks.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -66,6 +67,29 @@ std::string batch_script(const KeptJob& job, const SlurmOptions& options) {
     return script + fmt::format("exec {} job --directory {} --epoch {}\n",
                                 shell_word(options.agent.string()),
                                 shell_word(job.directory().path.string()), job.status().epoch);
+}
+
+std::vector<std::string> launcher_of(const JobSpec& spec, const SlurmOptions& options) {
+    const auto& shape = spec.shape;
+    if (shape.nodes == 1 && shape.tasks_per_node == 1) {
+        return {};
+    }
+    auto words = tasks_launcher(options.agent.string(), shape.tasks_per_node, spec.stop_grace);
+    if (shape.nodes == 1) {
+        return words;
+    }
+    // One step with one process on each node, which has all that the job has there.
+    const std::vector<std::string> srun{
+        options.srun,
+        "--kill-on-bad-exit=1",
+        fmt::format("--nodes={}", shape.nodes),
+        fmt::format("--ntasks={}", shape.nodes),
+        "--ntasks-per-node=1",
+        fmt::format("--cpus-per-task={}", shape.cpus_per_task * shape.tasks_per_node),
+        "--cpu-bind=none",
+        "--export=ALL"};
+    words.insert(words.begin(), srun.begin(), srun.end());
+    return words;
 }
 
 Resources resources_of(const JobSpec& spec, const SlurmOptions& options, Duration time_limit,

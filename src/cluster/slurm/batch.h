@@ -18,6 +18,8 @@ Result<void> check_options(const JobSpec& spec, const Transport& transport);
 std::string shell_word(std::string_view text);
 // A shell script that becomes `sust-agent job`.
 std::string batch_script(const KeptJob& job, const SlurmOptions& options);
+// What the wrapper on the first node puts before the command; empty: nothing.
+std::vector<std::string> launcher_of(const JobSpec& spec, const SlurmOptions& options);
 // `longest`: the partition's limit, if it has one.
 Result<Submission> submission_of(const KeptJob& job, const SlurmOptions& options,
                                  std::optional<Duration> longest);

@@ -143,6 +143,27 @@ Result<Listing> Commands::list() {
     return listing;
 }
 
+// From slurmdbd, else from the file of jobcomp/filetxt.
+Result<std::vector<PastRow>> Commands::recall(const std::vector<std::string>& ids) {
+    std::vector<std::string> words{"sacct",
+                                   "--noheader",
+                                   "--parsable2",
+                                   "--allocations",
+                                   "--duplicates",
+                                   "--format=JobIDRaw,JobName,User,State",
+                                   "--jobs=" + core::join(ids, ",")};
+    if (const auto told = text_of(words)) {
+        return parse_past(*told);
+    }
+    words = {"sacct",
+             "--completion",
+             "--noheader",
+             "--parsable2",
+             "--format=JobID,JobName,User,State",
+             "--jobs=" + core::join(ids, ",")};
+    return parse_past(TRY(text_of(std::move(words))));
+}
+
 Result<Site> Commands::look() {
     Site site;
     site.partitions = parse_partitions(

@@ -20,6 +20,7 @@ class Commands final : public Transport {
     Result<std::string> submit(const Submission& submission) override;
     Result<void> cancel(const std::string& id, const std::string& principal) override;
     Result<Listing> list() override;
+    Result<std::vector<PastRow>> recall(const std::vector<std::string>& ids) override;
     Result<Site> look() override;
     Result<void> drain(const std::string& node, const std::string& reason) override;
     Result<void> resume(const std::string& node) override;

@@ -64,11 +64,13 @@ bool SlurmJob::look() {
 
 // --- What is seen ----------------------------------------------------------------------------
 
-const QueueRow* SlurmJob::row() const {
+const std::string& SlurmJob::user() const {
     const auto& principal = kept_.spec().principal;
-    const auto found =
-        context_.rows.find({principal.empty() ? context_.transport.user() : principal,
-                            status().token, status().epoch});
+    return principal.empty() ? context_.transport.user() : principal;
+}
+
+const QueueRow* SlurmJob::row() const {
+    const auto found = context_.rows.find({user(), status().token, status().epoch});
     return found == context_.rows.end() ? nullptr : &found->second;
 }
 
@@ -109,23 +111,41 @@ std::optional<Sight> SlurmJob::see_row(const QueueRow& row,
     }
     if (attempt) {
         return Sight{.event = kept_.is_stopping() ? Event::stop_begun : Event::attempt_written,
-                     .started = attempt->started};
+                     .started = attempt->started,
+                     .nodes = row.nodes};
     }
     if (cancelled_) {
         ask_to_cancel();
         return Sight{.event = Event::stop_begun, .reason = "being cancelled"};
     }
     if (row.state == "PENDING") {
+        if (is_hopeless(row.reason)) {
+            return see_hopeless(row);
+        }
+        hopeless_since_.reset();
         return Sight{.event = Event::waiting, .reason = row.reason};
     }
     return Sight{.event = Event::being_started, .reason = core::join(row.nodes, ",")};
+}
+
+// Slurm lets it wait where it could say no. An operator may still be changing what stands against
+// it.
+std::optional<Sight> SlurmJob::see_hopeless(const QueueRow& row) {
+    const auto now = context_.clock.monotonic();
+    hopeless_since_ = hopeless_since_.value_or(now);
+    if (now - *hopeless_since_ < context_.options.hopeless_grace) {
+        return Sight{.event = Event::waiting,
+                     .reason = row.reason + ": as things stand, Slurm will never start it"};
+    }
+    ask_to_cancel();
+    return conclude(End::start_failed, "Slurm would never have started it: " + row.reason);
 }
 
 // Somebody stopped the wrapper, and Slurm knows who: an administrator, its own limit, a job of
 // higher priority. Its list may not say so yet.
 std::optional<Sight> SlurmJob::see_stopped(Sight words) {
     const auto* listed = row();
-    const auto end = listed == nullptr ? std::optional<End>() : end_of(listed->state);
+    const auto end = listed == nullptr ? recall() : end_of(listed->state);
     if (end && *end != End::completed && *end != End::failed) {
         words.end = end;
         words.reason = fmt::format("Slurm: {}", to_string(*end));
@@ -164,7 +184,29 @@ std::optional<Sight> SlurmJob::see_end(End end, const std::optional<AttemptWord>
         context_.options.book.jobs.string() + "?");
 }
 
+bool SlurmJob::is_forgotten() const {
+    return !id_.empty() && context_.has_listing_after(std::max(doubtful_since_, context_.opened));
+}
+
+// What accounting says of its end, once Slurm's list has lost it.
+std::optional<End> SlurmJob::recall() {
+    if (!is_forgotten()) {
+        return {};
+    }
+    context_.memory.doubt(id_, context_.clock.monotonic());
+    return context_.memory.end_of(id_, status().token.value, user());
+}
+
 std::optional<Sight> SlurmJob::see_absent(const std::optional<AttemptWord>& attempt) {
+    if (!asking_) {
+        if (const auto end = recall()) {
+            return see_end(*end, attempt);
+        }
+        if (!attempt && is_forgotten() &&
+            context_.memory.is_waiting_for(id_, context_.clock.monotonic())) {
+            return std::nullopt;
+        }
+    }
     if (attempt) {
         return see_silence(*attempt);
     }
@@ -337,6 +379,7 @@ void SlurmJob::forget_attempt() {
     trouble_.clear();
     next_try_ = doubtful_since_ = {};
     ended_since_.reset();
+    hopeless_since_.reset();
     beat_.clear();
     beat_since_ = {};
 }

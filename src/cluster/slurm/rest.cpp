@@ -123,6 +123,11 @@ Result<Listing> Rest::list() {
     return listing;
 }
 
+// It has one question per job for this, of a plugin that not every site serves.
+Result<std::vector<PastRow>> Rest::recall(const std::vector<std::string>&) {
+    return cannot_say("ask for many past jobs at once");
+}
+
 Result<Site> Rest::look() {
     const auto nodes = TRY(text_of({.path = "nodes"}));
     auto site = TRY(read_site_parts(nodes, TRY(text_of({.path = "partitions"})), k_reason_prefix));

@@ -56,6 +56,7 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     SlurmOptions options{.name = name, .base = defaults.base};
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
+    options.srun = TRY(table.text("srun")).value_or(options.srun);
     options.commands = TRY(table.text_map("env"));
     options.user = own_name();
     options.rest = TRY(read_rest(table, options.user));
@@ -65,6 +66,7 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     options.period = TRY(at_least(table, "period", 1s, options.period));
     options.patience = TRY(at_least(table, "patience", 1s, options.patience));
     options.carrier_grace = TRY(at_least(table, "carrier_grace", 0s, options.carrier_grace));
+    options.hopeless_grace = TRY(at_least(table, "hopeless_grace", 0s, options.hopeless_grace));
     options.silence = TRY(at_least(table, "silence", 10s, options.silence));
     return options;
 }

@@ -68,6 +68,9 @@ class Slurm final : public Book {
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SlurmJob>(std::move(job), context_);
     }
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        return launcher_of(spec, slurm_);
+    }
     bool may_forget(const BookedJob& job) const override { return is_final(job.status().state); }
 
   private:
@@ -86,6 +89,7 @@ class Slurm final : public Book {
     }
     void ask_for_jobs();
     void ask_for_site();
+    void ask_for_past();
     void take(Result<Listing> listing);
     Result<const Node*> node_named(std::string_view name) const;
 
@@ -102,15 +106,12 @@ class Slurm final : public Book {
 // --- What could ever run ---------------------------------------------------------------------
 
 std::set<Capability> Slurm::capabilities() const {
-    std::set<Capability> all{Capability::gpus,
-                             Capability::memory_limits,
-                             Capability::time_limits,
-                             Capability::priorities,
-                             Capability::partitions,
-                             Capability::exclude_nodes,
-                             Capability::start_estimates,
-                             Capability::hold_nodes,
-                             Capability::job_directory};
+    std::set<Capability> all{Capability::several_nodes, Capability::notice,
+                             Capability::several_tasks, Capability::gpus,
+                             Capability::memory_limits, Capability::time_limits,
+                             Capability::priorities,    Capability::partitions,
+                             Capability::exclude_nodes, Capability::start_estimates,
+                             Capability::hold_nodes,    Capability::job_directory};
     for (const auto lack : transport_->lacks()) {
         all.erase(lack);
     }
@@ -189,11 +190,23 @@ void Slurm::ask_for_site() {
                       .has_value();
 }
 
+void Slurm::ask_for_past() {
+    auto ids = context_.memory.begin_question(clock_.monotonic());
+    if (ids.empty()) {
+        return;
+    }
+    const auto take = [this, ids](const Result<std::vector<PastRow>>& told) {
+        context_.memory.take(ids, told, clock_.monotonic());
+    };
+    ask_or_tell<std::vector<PastRow>>([this, ids] { return transport_->recall(ids); }, take);
+}
+
 void Slurm::poll() {
     worker_.collect();
     ask_for_jobs();
     ask_for_site();
     Book::poll();
+    ask_for_past();
 }
 
 // --- Nodes -----------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ struct SlurmOptions {
     std::string name;  // of the back end: "alps"
     // `book.jobs` is a directory that this machine and every node see at the same path.
     BookOptions book;
-    Path agent;  // sust-agent, as nodes see it
+    Path agent;                 // sust-agent, as nodes see it
+    std::string srun = "srun";  // likewise; a name is looked up in the job's PATH
     RestOptions rest;
     std::string user;  // whose name this process has
     // Of Slurm's commands (SLURM_CONF), beside a small fixed one.
@@ -31,6 +32,8 @@ struct SlurmOptions {
     // How long a directory may take to show what another machine wrote (NFS), and how long a
     // wrapper may say nothing before a job that Slurm forgot is given up.
     Duration carrier_grace = std::chrono::seconds(10);
+    // How long a reason to wait for ever has to stand before the job is given up.
+    Duration hopeless_grace = std::chrono::minutes(1);
     Duration silence = std::chrono::minutes(2);
 };
 

@@ -141,6 +141,20 @@ std::vector<QueueRow> parse_queue(std::string_view text) {
     return rows;
 }
 
+std::vector<PastRow> parse_past(std::string_view text) {
+    constexpr std::size_t k_fields = 4;
+    std::vector<PastRow> rows;
+    for (const auto& line : core::split(text, '\n')) {
+        auto parts = fields(line, k_fields);
+        if (parts.size() != k_fields || !number(parts[0])) {
+            continue;
+        }
+        parts[2].resize(std::min(parts[2].find('('), parts[2].size()));  // "alice(1000)"
+        rows.push_back({.id = parts[0], .name = parts[1], .user = parts[2], .state = parts[3]});
+    }
+    return rows;
+}
+
 std::vector<Partition> parse_partitions(std::string_view text) {
     constexpr std::size_t k_fields = 7;
     constexpr std::uint64_t k_mib = 1 << 20;
@@ -288,6 +302,22 @@ std::optional<Outlook> parse_test_only(std::string_view text) {
         outlook.where = core::printable(core::trim(rest.substr(0, rest.find('\n'))), 200);
     }
     return outlook;
+}
+
+bool is_hopeless(std::string_view reason) {
+    static constexpr std::array<std::string_view, 11> k_never = {
+        "PartitionNodeLimit",       "PartitionTimeLimit", "PartitionConfig",      "BadConstraints",
+        "AccountNotAllowed",        "QOSNotAllowed",      "InvalidAccount",       "InvalidQOS",
+        "DependencyNeverSatisfied", "MaxMemPerLimit",     "QOSMinCpuNotSatisfied"};
+    if (std::find(k_never.begin(), k_never.end(), reason) != k_never.end()) {
+        return true;
+    }
+    // "QOSMaxCpuPerJobLimit", "AssocMaxWallDurationPerJobLimit": of one job. The limits of a group
+    // or a user are for now, until others of theirs have ended.
+    return (reason.starts_with("QOSMax") || reason.starts_with("AssocMax")) &&
+           (reason.find("PerJob") != std::string_view::npos ||
+            reason.find("PerNode") != std::string_view::npos ||
+            reason.find("WallDuration") != std::string_view::npos);
 }
 
 std::optional<End> end_of(std::string_view state) {

@@ -35,6 +35,15 @@ struct QueueRow {
 // Jobs that are not ours are left out.
 std::vector<QueueRow> parse_queue(std::string_view text);
 
+// A line of sacct: "7|job-01|alice|CANCELLED by 0".
+struct PastRow {
+    std::string id;
+    std::string name;
+    std::string user;
+    std::string state;
+};
+std::vector<PastRow> parse_past(std::string_view text);
+
 struct Partition {
     std::string name;
     bool is_default = false;
@@ -58,6 +67,8 @@ Gpus parse_gres(std::string_view text);
 // "sbatch: Job 7 to start at 2026-01-01T00:00:00 using 1 processors on nodes n1 in partition p"
 std::optional<Outlook> parse_test_only(std::string_view text);
 
+// Whether a waiting job with this reason waits for ever, as things stand.
+bool is_hopeless(std::string_view reason);
 // How a job ended that is in this state; nothing while it has not.
 std::optional<End> end_of(std::string_view state);
 

@@ -77,6 +77,29 @@ TEST(SlurmText, NodeListsAreExpandedWithinABound) {
     }
 }
 
+TEST(SlurmText, WhatAccountingKnowsIsReadInBothItsForms) {
+    const auto rows = parse_past(
+        "7|job-01|alice|CANCELLED by 0\n8|job-02|bob(1001)|COMPLETED\n"
+        "8.batch|batch|bob|x\nSlurm accounting storage is disabled\n9|short\n");
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].name, "job-01");
+    EXPECT_EQ(end_of(rows[0].state), End::cancelled);
+    EXPECT_EQ(rows[1].user, "bob");
+    EXPECT_EQ(rows[1].id, "8");
+    EXPECT_EQ(rows[2].name, "batch") << "a step is nobody's job";
+}
+
+TEST(SlurmText, WhatWaitsForEverIsToldFromWhatWaits) {
+    for (const auto* never : {"PartitionTimeLimit", "BadConstraints", "QOSMaxCpuPerJobLimit",
+                              "AssocMaxWallDurationPerJobLimit", "PartitionConfig"}) {
+        EXPECT_TRUE(is_hopeless(never)) << never;
+    }
+    for (const auto* passes : {"", "Resources", "Priority", "AssocGrpCpuLimit", "JobHeldAdmin",
+                               "QOSMaxJobsPerUserLimit", "ReqNodeNotAvail", "Reservation"}) {
+        EXPECT_FALSE(is_hopeless(passes)) << passes;
+    }
+}
+
 TEST(SlurmText, TimesAreReadInAllTheirForms) {
     EXPECT_EQ(parse_time("1-02:30:00").value(), 26h + 30min);
     EXPECT_EQ(parse_time("30:00").value(), 30min);

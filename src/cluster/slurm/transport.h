@@ -66,6 +66,8 @@ class Transport {
     virtual Result<void> cancel(const std::string& id, const std::string& principal) = 0;
     // All jobs with our mark, of ourselves and of every principal.
     virtual Result<Listing> list() = 0;
+    // What accounting still knows of these numbers; an error: there is none, or not for us.
+    virtual Result<std::vector<PastRow>> recall(const std::vector<std::string>& ids) = 0;
     virtual Result<Site> look() = 0;
     virtual Result<void> drain(const std::string& node, const std::string& reason) = 0;
     virtual Result<void> resume(const std::string& node) = 0;
