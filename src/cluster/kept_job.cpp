@@ -264,6 +264,9 @@ bool KeptJob::apply(const Sight& sight, const core::Clock& clock, const core::Lo
         status_.observed = clock.wall();
         status_.started = sight.started;
     }
+    if (!sight.nodes.empty()) {
+        status_.nodes = sight.nodes;
+    }
     status_.exit_status = sight.exit_status;
     status_.finished = sight.finished;
     return changed;

@@ -26,6 +26,7 @@ namespace {
 
 constexpr auto k_kill_again = 1s;  // a fork may have slipped through
 constexpr auto k_leftovers = 5s;   // processes stuck in the kernel may not hold up the end
+constexpr auto k_look = 1s;        // for a stop that no signal tells
 constexpr int k_status_own = 125;
 
 struct Task {
@@ -46,11 +47,13 @@ class Tasks {
     bool let_through();
     void watch();
     void reap();
+    void look_for_stop();
     void pass(int signal);
     void fail_with(std::size_t rank, int status, int signal, const std::string& how);
     void end_others();
     void end_leftovers();
     bool all_ended() const;
+    void tell_failure(int status, int signal) const;
     void tell_that_none_ran(const StartFailure& failure) const;
 
     const TasksOptions& options_;
@@ -62,6 +65,7 @@ class Tasks {
     int status_ = 0;
     int signal_ = 0;  // that ended the first that failed
     bool asked_ = false;
+    bool apart_ = false;  // the wrapper is on another node, or behind a scheduler's starter
     MonoTime kill_at_ = MonoTime::max();
 };
 
@@ -84,6 +88,7 @@ Result<int> Tasks::run() {
 // Every process of the node is there before the first of them is anything.
 Result<void> Tasks::fork_all() {
     const auto place = TRY(place_of(options_.environment, host_name()));
+    apart_ = place.nodes > 1;
     ChildPlan plan{.argv = options_.argv,
                    .environment = options_.environment,
                    .in = STDIN_FILENO,
@@ -116,6 +121,19 @@ bool Tasks::let_through() {
     return true;
 }
 
+// On another node a task may have failed before, and this one only because of that.
+void Tasks::tell_failure(int status, int signal) const {
+    const auto attempt = options_.environment.find("SUST_JOB_ATTEMPT");
+    if (attempt == options_.environment.end()) {
+        return;
+    }
+    if (auto told = write_failed_once({attempt->second}, {.status = status, .signal = signal});
+        !told) {
+        log_.warn("the status of a task could not be told",
+                  {{"error", core::to_string(told.error())}});
+    }
+}
+
 // A status of 127 may be the command's own too; the wrapper is told that it is not.
 void Tasks::tell_that_none_ran(const StartFailure& failure) const {
     const auto attempt = options_.environment.find("SUST_JOB_ATTEMPT");
@@ -138,11 +156,13 @@ bool Tasks::all_ended() const {
 void Tasks::watch() {
     while (!all_ended()) {
         const auto left = std::chrono::ceil<core::Duration>(kill_at_ - clock_.monotonic());
-        const auto signal = signals_->next(std::max(left, core::Duration::zero()));
+        const auto wait = apart_ ? std::min<core::Duration>(left, k_look) : left;
+        const auto signal = signals_->next(std::max(wait, core::Duration::zero()));
         if (signal && *signal != SIGCHLD) {
             pass(*signal);
         }
         reap();
+        look_for_stop();
         if (clock_.monotonic() >= kill_at_) {
             kill_at_ = clock_.monotonic() + k_kill_again;
             if (const auto all = list_processes()) {
@@ -175,6 +195,17 @@ void Tasks::reap() {
     }
 }
 
+// A scheduler's starter answers SIGTERM by killing, so the wrapper asks with a file.
+void Tasks::look_for_stop() {
+    const auto attempt = options_.environment.find("SUST_JOB_ATTEMPT");
+    if (apart_ && !asked_ && attempt != options_.environment.end() &&
+        core::path_exists(AttemptFiles{attempt->second}.stopping())) {
+        pass(SIGTERM);
+        pass(SIGCONT);
+        kill_at_ = std::min(kill_at_, clock_.monotonic() + options_.grace);
+    }
+}
+
 // To the process group of each. A notice is for those alone that listen to it.
 void Tasks::pass(int signal) {
     asked_ |= signal == SIGTERM || signal == SIGINT;
@@ -197,6 +228,7 @@ void Tasks::fail_with(std::size_t rank, int status, int signal, const std::strin
     failed_ = true;
     status_ = status;
     signal_ = signal;
+    tell_failure(status, signal);
     log_.warn("a task failed, which ends the others",
               {{"task", std::to_string(rank)}, {"how", how}});
     end_others();

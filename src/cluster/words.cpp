@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
+#include "core/secret.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -282,6 +285,30 @@ Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files) {
         return VerdictWord{.end = *end,
                            .reason = document.at("reason").get<std::string>(),
                            .time = time_at(document, "time")};
+    });
+}
+
+// A link has its whole text or is not there, and only one of several is made.
+Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word) {
+    const auto bytes = core::random_bytes(8);
+    const auto mark = core::to_hex({reinterpret_cast<const unsigned char*>(bytes.data()), 8});
+    const Path own = files.failed().string() + "." + mark;
+    TRY(core::write_file(
+        own, dump({{"format", k_format}, {"status", word.status}, {"signal", word.signal}}), 0600));
+    const bool made = ::link(own.c_str(), files.failed().c_str()) == 0;
+    const int code = errno;
+    ::unlink(own.c_str());
+    return made || code == EEXIST
+               ? Result<void>()
+               : Result<void>(core::fail_errno("make " + files.failed().string(), code));
+}
+
+Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files) {
+    return read_word(files.failed(), k_word_bytes_max, [](const json& document) {
+        constexpr int k_status_max = 255;
+        constexpr int k_signal_max = 64;
+        return FailedWord{.status = std::clamp(document.at("status").get<int>(), 0, k_status_max),
+                          .signal = std::clamp(document.at("signal").get<int>(), 0, k_signal_max)};
     });
 }
 

@@ -29,7 +29,8 @@ struct AttemptFiles {
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
     Path cannot_start() const { return path / "cannot_start"; }  // a launcher's: no task ran
-    Path native() const { return path / "native_id"; }           // what the scheduler calls it
+    Path failed() const { return path / "failed"; }     // by a launcher: the first task that failed
+    Path native() const { return path / "native_id"; }  // what the scheduler calls it
     Path orders() const { return path / "orders.json"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
@@ -78,6 +79,13 @@ struct ExitWord {
     int leftovers = 0;  // processes that even SIGKILL did not end in time
 };
 
+// Of several tasks that failed on several nodes, the one that comes first is told; a scheduler's
+// starter knows only the largest status.
+struct FailedWord {
+    int status = 0;
+    int signal = 0;  // 0: none
+};
+
 // The scheduler's own word about an attempt whose wrapper says nothing.
 struct VerdictWord {
     End end = End::vanished;
@@ -94,6 +102,9 @@ Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const
 Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
                                           std::int64_t epoch);
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
+Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files);
+// Later ones change nothing.
+Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word);
 Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
 
 std::string job_text(const JobWord& word);

@@ -34,6 +34,7 @@ namespace {
 constexpr auto k_tick = 1s;          // cancel file, fence, log size
 constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
 constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
+constexpr auto k_other_nodes = 5s;   // until a file is seen there, and a starter hears of ends
 constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
@@ -73,6 +74,7 @@ class Wrapper {
     MonoTime notice_time(MonoTime start) const;
     void notify();
     void stop(Stop cause, int signal);
+    bool is_apart() const;
     void kill_everything();
     void end_leftovers();
     core::Duration until_next() const;
@@ -100,6 +102,7 @@ class Wrapper {
     int leftovers_ = 0;
 
     Stop stop_ = Stop::none;
+    bool starter_asked_ = false;
     int homeless_ticks_ = 0;
     MonoTime time_is_up_;
     MonoTime notice_at_ = MonoTime::max();
@@ -172,13 +175,14 @@ Result<ChildPlan> Wrapper::plan_child() {
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
                    .err = err_->fd()};
-    plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
+    auto argv = job_.spec.argv;
+    // Wherever a back end has put this program, a job reaches its other commands by its name.
+    if (argv.front() == "sust-agent") {
+        argv.front() = TRY(own_program()).string();
+    }
+    plan.argv.insert(plan.argv.end(), argv.begin(), argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
-    }
-    // Wherever a back end has put this program, a job reaches its other commands by its name.
-    if (plan.argv.front() == "sust-agent") {
-        plan.argv.front() = TRY(own_program()).string();
     }
     TRY(place_child(plan.environment));
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
@@ -363,11 +367,26 @@ void Wrapper::stop(Stop cause, int signal) {
     // An empty file needs no free block; without it the job is shown as running for a while.
     const core::Fd told(::open(files_.stopping().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     kill_at_ = clock_.monotonic() + job_.spec.stop_grace;
+    if (is_apart()) {
+        kill_at_ += k_other_nodes;
+        return;  // that file asks the tasks; a scheduler's starter would kill them at a signal
+    }
     send(signal);
     send(SIGCONT);  // who is stopped cannot hear
 }
 
+// Whether the tasks are on several nodes.
+bool Wrapper::is_apart() const {
+    return job_.spec.shape.nodes > 1 && !job_.launcher.empty();
+}
+
+// A starter on several nodes kills its tasks first when it is asked to end.
 void Wrapper::kill_everything() {
+    if (is_apart() && !starter_asked_) {
+        starter_asked_ = true;
+        send(SIGTERM);
+        return;
+    }
     send(SIGKILL);
     if (const auto all = list_processes()) {
         kill_all(descendants_of(::getpid(), *all));
@@ -417,6 +436,11 @@ ExitWord Wrapper::exit_word() const {
         word.detail = failure->detail;
         return word;
     }
+    if (const auto first = read_failed(files_); !job_.launcher.empty() && first && *first) {
+        word.status = (*first)->status;
+        word.signal = (*first)->signal;
+        word.reason = word.signal == 0 ? ExitReason::exited : ExitReason::signalled;
+    }
     if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
         told && !job_.launcher.empty()) {
         word.reason = ExitReason::cannot_start;
@@ -454,31 +478,6 @@ int Wrapper::finish() {
 }
 
 }  // namespace
-
-core::Environment base_environment(const core::Environment& of_wrapper) {
-    core::Environment base = {
-        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        {"LANG", "C.UTF-8"}};
-    // Who the user is and where its files are; nothing that happened to be set around the caller.
-    for (const auto* name : {"HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-                             "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
-        if (const auto found = of_wrapper.find(name); found != of_wrapper.end()) {
-            base.insert(*found);
-        }
-    }
-    // What a scheduler says about the place that it gave.
-    for (const auto& [name, value] : of_wrapper) {
-        if (name.starts_with("SLURM") || name.ends_with("_VISIBLE_DEVICES") ||
-            name == "GPU_DEVICE_ORDINAL") {
-            base.emplace(name, value);
-        }
-    }
-    return base;
-}
-
-std::string attempt_mark(const Path& attempt_directory) {
-    return "SUST_JOB_ATTEMPT=" + attempt_directory.string();
-}
 
 int run_wrapper(const WrapperOptions& options, const core::Clock& clock, const core::Log& log) {
     Wrapper wrapper(options, clock, log);

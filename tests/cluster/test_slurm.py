@@ -1,11 +1,13 @@
 """Jobs on a real Slurm: what they become, and what neither Slurm nor its failures may do to them."""
 
+import json
 import os
 import signal
 
 import pytest
 
 from cluster.jobs import Jobs
+from cluster.slurm_sites import connect, native
 from conftest import wait_for
 from labs.slurm import IMPATIENT
 
@@ -14,29 +16,18 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def lab(make_slurm):
-    return make_slurm(nodes=2, settings=IMPATIENT)
+    return make_slurm(nodes=2, rest=True, settings=IMPATIENT)
+
+
+@pytest.fixture(params=["commands", "slurmrestd"])
+def transport(request):
+    """How Slurm is asked; the same is to be true of both."""
+    return request.param
 
 
 @pytest.fixture
-def jobs(lab, sust, tmp_path):
-    lab.wait_until_up()
-    shared = sust.root / "shared"
-    shared.mkdir(parents=True)
-    (sust.root / "config").mkdir()
-    (sust.root / "config/backends.toml").write_text(
-        f'[backend.lab]\ntype = "slurm"\njobs = "{shared}"\nperiod = "1s"\ncarrier_grace = "2s"\nsilence = "15s"\n'
-        f'[backend.lab.env]\nSLURM_CONF = "{lab.environment["SLURM_CONF"]}"\n')
-    sust.up()
-    wait_for("the site was looked at", lambda: sust.run("node", "ls", "--backend", "lab", check=False).returncode == 0)
-    jobs = Jobs(sust, tmp_path, "lab")
-    jobs.shared = shared
-    return jobs
-
-
-def native(jobs, job, epoch=1):
-    """What Slurm calls it."""
-    file = jobs.shared / job / str(epoch) / "native_id"
-    return int(wait_for("Slurm has it", lambda: file.exists() and file.read_text()))
+def jobs(lab, sust, tmp_path, transport):
+    return connect(lab, sust, tmp_path, transport)
 
 
 def test_a_job_runs_on_a_node_and_ends_with_the_status_of_its_command(jobs, lab):
@@ -97,8 +88,10 @@ def test_somebody_elses_cancellation_is_no_failure(jobs, lab):
 def test_kill_9_of_the_controller_makes_no_second_job(jobs, lab):
     made = [jobs.submit("echo run >>$SUST_JOB_ATTEMPT/../runs; sleep 1") for _ in range(4)]
     for _ in range(2):
-        os.kill(jobs.sust.pid("sustd"), signal.SIGKILL)
-        wait_for("sustd is back", lambda: jobs.sust.run("status", check=False).returncode == 0)
+        killed = jobs.sust.pid("sustd")
+        os.kill(killed, signal.SIGKILL)
+        wait_for("sustd is back", lambda: jobs.sust.run("job", "ls", check=False).returncode == 0
+                 and jobs.sust.pid("sustd") != killed)
     for job in made:
         assert jobs.end(job)["end"] == "completed"
         assert (jobs.shared / job / "runs").read_text() == "run\n"
@@ -108,7 +101,8 @@ def test_a_submission_whose_answer_was_lost_is_found_by_its_token(jobs, lab):
     """sbatch fails after its time-out, and Slurm has the job nevertheless."""
     lab.controller.hang()
     job = jobs.submit("echo run >>$SUST_JOB_ATTEMPT/../runs")
-    wait_for("it is told", lambda: "sbatch" in jobs.show(job)["reason"] or "squeue" in jobs.show(job)["reason"], 60)
+    wait_for("it is told", lambda: any(
+        name in jobs.show(job)["reason"] for name in ("sbatch", "squeue", "slurmrestd")), 60)
     assert not jobs.show(job)["final"]
     lab.controller.go_on()
     assert jobs.end(job, within=120)["end"] == "completed"
@@ -165,7 +159,7 @@ def test_a_lost_node_ends_the_attempt_and_the_next_one_keeps_off_it(jobs, lab):
 
 @pytest.mark.parametrize("text, named", [
     ('partition = "none-such"', "there are: "),
-    ("nodes = 2", "several_nodes"),
+    ("nodes = 3", "2 nodes"),
     ("cpus_per_task = 1000", "cores"),
     ('memory = "900TB"', "nodes of"),
     ("[gpus]\ncount = 9", "GPUs"),
@@ -182,11 +176,16 @@ def test_what_could_never_run_is_refused_and_not_left_waiting(jobs, lab, text, n
 def test_what_slurm_refuses_is_told_in_its_words(jobs):
     job = jobs.submit("true", '[options.lab]\nconstraint = "no-such-feature"')
     shown = jobs.end(job)
-    assert shown["end"] == "start_failed" and "sbatch" in shown["reason"]
+    assert shown["end"] == "start_failed" and "feature" in shown["reason"]
 
 
-def test_nodes_are_held_with_our_reason_and_others_holds_are_left_alone(jobs, lab):
+def test_nodes_are_held_with_our_reason_and_others_holds_are_left_alone(jobs, lab, transport):
     ours, theirs = (node.name for node in lab.nodes[:2])
+    if transport == "slurmrestd":
+        refused = jobs.sust.run("node", "hold", ours, "--reason", "fan is loud", check=False)
+        assert refused.returncode == 2 and "cannot hold nodes" in refused.stderr
+        assert lab.node(ours).state() == "idle"
+        return
     look = lambda name: next(n for n in jobs.sust.json("node", "ls", "--backend", "lab") if n["name"] == name)
     jobs.sust.run("node", "hold", ours, "--reason", "fan is loud")
     wait_for("it is seen", lambda: look(ours)["held"])
@@ -200,12 +199,33 @@ def test_nodes_are_held_with_our_reason_and_others_holds_are_left_alone(jobs, la
     lab.node(theirs).resume()
 
 
-def test_the_check_tells_what_a_site_lacks(jobs, lab):
+def test_the_check_tells_what_a_site_lacks(jobs, lab, transport):
     good = jobs.sust.json("backend", "check", "lab")
     assert good["good"], good
-    assert {"commands", "controller", "jobs", "carrier", "clock", "wrapper"} <= {line["what"] for line in good["checks"]}
+    assert {transport, "controller", "jobs", "carrier", "clock", "wrapper"} <= {line["what"] for line in good["checks"]}
     planned = jobs.sust.json("job", "plan", jobs.file("true"), "--backend", "lab")
-    assert planned["placements"][0]["start"] and "n" in planned["placements"][0]["where"]
+    placement = planned["placements"][0]
+    if transport == "commands":
+        assert placement["start"] and "n" in placement["where"]
+    else:
+        assert not placement["start"] and "no estimate" in placement["why"]
+
+
+def test_a_token_that_is_bad_or_open_to_others_is_told_and_nothing_is_lost(jobs, lab, transport):
+    if transport == "commands":
+        pytest.skip("commands need no token")
+    good = jobs.token_file.read_text()
+    jobs.token_file.write_text(f"SLURM_JWT={lab.rest.token(lifespan_seconds=1)}\n")
+    wait_for("it has expired", lambda: lab.rest.call("GET", "jobs", token=jobs.token_file.read_text().strip()[10:])[0] == 500)
+    job = jobs.submit("true")
+    wait_for("it is told", lambda: "expired at" in jobs.show(job)["reason"])
+    jobs.token_file.write_text(good)
+    jobs.token_file.chmod(0o640)
+    told = jobs.sust.json("backend", "check", "lab", check=False)
+    assert not told["good"] and "others may read this token" in json.dumps(told)
+    assert good.strip()[10:] not in json.dumps(told)
+    jobs.token_file.chmod(0o600)
+    assert jobs.end(job)["end"] == "completed"
 
 
 def test_many_jobs_cost_one_listing_a_period(jobs, lab):

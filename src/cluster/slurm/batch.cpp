@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cluster/slurm/text.h"
+#include "cluster/tasks.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -25,7 +26,8 @@ constexpr std::array<std::string_view, 14> k_passed = {
     "gres",       "mem-bind",    "cpu-bind", "hint",     "cores-per-socket", "threads-per-core",
     "wckey",      "contiguous"};
 
-// 'it'\''s'
+}  // namespace
+
 std::string shell_word(std::string_view text) {
     std::string out = "'";
     for (const char c : text) {
@@ -34,13 +36,7 @@ std::string shell_word(std::string_view text) {
     return out + "'";
 }
 
-std::int64_t minutes(Duration duration) {
-    return std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::minutes>(duration).count());
-}
-
-}  // namespace
-
-Result<void> check_options(const JobSpec& spec) {
+Result<void> check_options(const JobSpec& spec, const Transport& transport) {
     for (const auto& [name, value] : spec.options) {
         if (std::find(k_passed.begin(), k_passed.end(), name) == k_passed.end()) {
             return fail(Fault::invalid,
@@ -49,6 +45,11 @@ Result<void> check_options(const JobSpec& spec) {
                          .hint = "these can: " + core::join(std::vector<std::string>(
                                                                 k_passed.begin(), k_passed.end()),
                                                             ", ")});
+        }
+        if (!transport.takes_option(name)) {
+            return fail(Fault::invalid,
+                        fmt::format("{} of this Slurm cannot say '{}'", transport.name(), name),
+                        {.where = "options", .hint = "only its commands can: leave out `rest`"});
         }
         if (value.find_first_of("\n\r") != std::string::npos) {
             return fail(Fault::invalid, fmt::format("'{}' has more than one line", name),
@@ -68,57 +69,60 @@ std::string batch_script(const KeptJob& job, const SlurmOptions& options) {
                                 shell_word(job.directory().path.string()), job.status().epoch);
 }
 
-std::vector<std::string> resource_words(const JobSpec& spec, const SlurmOptions& options,
-                                        Duration time_limit, std::optional<Duration> longest,
-                                        const std::vector<std::string>& exclude_nodes) {
+std::vector<std::string> launcher_of(const JobSpec& spec, const SlurmOptions& options) {
     const auto& shape = spec.shape;
-    const auto wanted = time_limit + spec.stop_grace + k_slack;
-    std::vector<std::string> words{
+    if (shape.nodes == 1 && shape.tasks_per_node == 1) {
+        return {};
+    }
+    auto words = tasks_launcher(options.agent.string(), shape.tasks_per_node, spec.stop_grace);
+    if (shape.nodes == 1) {
+        return words;
+    }
+    // One step with one process on each node, which has all that the job has there.
+    const std::vector<std::string> srun{
+        options.srun,
+        "--kill-on-bad-exit=1",
         fmt::format("--nodes={}", shape.nodes),
-        fmt::format("--ntasks-per-node={}", shape.tasks_per_node),
-        fmt::format("--cpus-per-task={}", shape.cpus_per_task),
-        fmt::format("--time={}", minutes(longest ? std::min(wanted, *longest) : wanted))};
-    const auto add = [&](std::string_view name, const std::string& value) {
-        if (!value.empty()) {
-            words.push_back(fmt::format("--{}={}", name, value));
-        }
-    };
-    constexpr std::uint64_t k_mib = 1 << 20;
-    if (shape.memory_bytes > 0) {
-        words.push_back(fmt::format("--mem={}M", (shape.memory_bytes + k_mib - 1) / k_mib));
-    }
-    if (shape.gpus.count > 0) {
-        words.push_back(fmt::format("--gpus-per-node={}{}{}", shape.gpus.type,
-                                    shape.gpus.type.empty() ? "" : ":", shape.gpus.count));
-    }
-    add("partition", spec.partition.empty() ? options.partition : spec.partition);
-    add("account", spec.account.empty() ? options.account : spec.account);
-    add("qos", spec.queue);
-    add("exclude", core::join(exclude_nodes, ","));
-    if (spec.priority < 0) {  // to be sooner than others is an operator's to give
-        words.push_back(fmt::format("--nice={}", -spec.priority));
-    }
-    for (const auto& [name, value] : spec.options) {
-        words.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
-    }
+        fmt::format("--ntasks={}", shape.nodes),
+        "--ntasks-per-node=1",
+        fmt::format("--cpus-per-task={}", shape.cpus_per_task * shape.tasks_per_node),
+        "--cpu-bind=none",
+        "--export=ALL"};
+    words.insert(words.begin(), srun.begin(), srun.end());
     return words;
 }
 
-Result<std::vector<std::string>> batch_words(const KeptJob& job, const SlurmOptions& options,
-                                             std::optional<Duration> longest) {
+Resources resources_of(const JobSpec& spec, const SlurmOptions& options, Duration time_limit,
+                       std::optional<Duration> longest) {
+    const auto wanted = time_limit + spec.stop_grace + k_slack;
+    const auto& shape = spec.shape;
+    return {.nodes = shape.nodes,
+            .cpus = shape.cpus_per_task * shape.tasks_per_node,
+            .memory_bytes = shape.memory_bytes,
+            .gpus = shape.gpus,
+            .time = longest ? std::min(wanted, *longest) : wanted,
+            .partition = spec.partition.empty() ? options.partition : spec.partition,
+            .account = spec.account.empty() ? options.account : spec.account,
+            .qos = spec.queue,
+            .nice = std::max(0, -spec.priority),  // to be sooner than others is an operator's
+            .exclude_nodes = spec.exclude_nodes,
+            .options = spec.options,
+            .principal = spec.principal};
+}
+
+Result<Submission> submission_of(const KeptJob& job, const SlurmOptions& options,
+                                 std::optional<Duration> longest) {
     const auto& files = job.files();
-    std::vector<std::string> words{
-        "--job-name=" + job.status().token.value,
-        "--comment=" + comment_of(job.status().token, job.status().epoch),
-        // Attempts are ours to count: Slurm starts each once.
-        "--no-requeue",
-        // The user's environment neither comes along nor is looked up on the node.
-        "--export=NIL", "--chdir=" + files.path.string(),
-        "--output=" + files.wrapper_log().string(), "--open-mode=append"};
-    const auto more = resource_words(job.spec(), options, TRY(job.time_limit()), longest,
-                                     TRY(job.excluded_nodes()));
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    const auto& token = job.status().token;
+    auto resources = resources_of(job.spec(), options, TRY(job.time_limit()), longest);
+    resources.exclude_nodes = TRY(job.excluded_nodes());
+    return Submission{.resources = std::move(resources),
+                      .name = token.value,
+                      .comment = comment_of(token, job.status().epoch),
+                      .directory = files.path,
+                      .log = files.wrapper_log(),
+                      .script = batch_script(job, options),
+                      .script_file = files.path / "batch.sh"};
 }
 
 }  // namespace sust::cluster::slurm

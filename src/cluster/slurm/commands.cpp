@@ -1,5 +1,7 @@
 #include "cluster/slurm/commands.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/text.h"
@@ -33,10 +35,51 @@ bool is_passing(std::string_view said) {
     return false;
 }
 
+std::int64_t minutes(Duration duration) {
+    return std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::minutes>(duration).count());
+}
+
 }  // namespace
 
-Commands::Commands(core::Environment environment, Duration patience, const core::Clock& clock)
-    : environment_(std::move(environment)), patience_(patience), clock_(&clock) {
+std::vector<std::string> words_of(const Resources& resources) {
+    // One task for Slurm on each node: the wrapper there starts those of the job.
+    std::vector<std::string> words{fmt::format("--nodes={}", resources.nodes),
+                                   "--ntasks-per-node=1",
+                                   fmt::format("--cpus-per-task={}", resources.cpus),
+                                   fmt::format("--time={}", minutes(resources.time))};
+    const auto add = [&](std::string_view name, const std::string& value) {
+        if (!value.empty()) {
+            words.push_back(fmt::format("--{}={}", name, value));
+        }
+    };
+    constexpr std::uint64_t k_mib = 1 << 20;
+    if (resources.memory_bytes > 0) {
+        words.push_back(fmt::format("--mem={}M", (resources.memory_bytes + k_mib - 1) / k_mib));
+    }
+    const auto& gpus = resources.gpus;
+    if (gpus.count > 0) {
+        words.push_back(fmt::format("--gpus-per-node={}{}{}", gpus.type,
+                                    gpus.type.empty() ? "" : ":", gpus.count));
+    }
+    add("partition", resources.partition);
+    add("account", resources.account);
+    add("qos", resources.qos);
+    add("exclude", core::join(resources.exclude_nodes, ","));
+    if (resources.nice > 0) {
+        words.push_back(fmt::format("--nice={}", resources.nice));
+    }
+    for (const auto& [name, value] : resources.options) {
+        words.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
+    }
+    return words;
+}
+
+Commands::Commands(core::Environment environment, std::string user, Duration patience,
+                   const core::Clock& clock)
+    : environment_(std::move(environment)),
+      user_(std::move(user)),
+      patience_(patience),
+      clock_(&clock) {
     environment_.try_emplace("PATH",
                              "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
     environment_["LC_ALL"] = "C.UTF-8";
@@ -66,9 +109,17 @@ Result<std::string> Commands::text_of(std::vector<std::string> words) const {
     return TRY(call(std::move(words))).out;
 }
 
-Result<std::string> Commands::submit(const std::vector<std::string>& words) const {
-    std::vector<std::string> all{"sbatch", "--parsable"};
+Result<std::string> Commands::submit(const Submission& submission) {
+    std::vector<std::string> all{
+        "sbatch", "--parsable", "--job-name=" + submission.name, "--comment=" + submission.comment,
+        // Attempts are ours to count: Slurm starts each once.
+        "--no-requeue",
+        // The user's environment neither comes along nor is looked up on the node.
+        "--export=NIL", "--chdir=" + submission.directory.string(),
+        "--output=" + submission.log.string(), "--open-mode=append"};
+    const auto words = words_of(submission.resources);
     all.insert(all.end(), words.begin(), words.end());
+    all.push_back(submission.script_file.string());
     const auto text = TRY(text_of(std::move(all)));
     // "7", or "7;cluster"
     const auto id = std::string(core::trim(std::string_view(text).substr(0, text.find(';'))));
@@ -79,20 +130,41 @@ Result<std::string> Commands::submit(const std::vector<std::string>& words) cons
     return id;
 }
 
-Result<void> Commands::cancel(const std::string& id) const {
+Result<void> Commands::cancel(const std::string& id, const std::string&) {
     // The wrapper alone is asked, and asks its command; what does not end is ended by Slurm.
     TRY(call({"scancel", "--quiet", id}));
     return {};
 }
 
-Result<Listing> Commands::list() const {
+Result<Listing> Commands::list() {
     Listing listing{.asked = clock_->monotonic()};
     listing.jobs = parse_queue(TRY(text_of({"squeue", "--noheader", "--me", "--all", "--states=all",
                                             "--format", std::string(k_queue_format)})));
     return listing;
 }
 
-Result<Site> Commands::look() const {
+// From slurmdbd, else from the file of jobcomp/filetxt.
+Result<std::vector<PastRow>> Commands::recall(const std::vector<std::string>& ids) {
+    std::vector<std::string> words{"sacct",
+                                   "--noheader",
+                                   "--parsable2",
+                                   "--allocations",
+                                   "--duplicates",
+                                   "--format=JobIDRaw,JobName,User,State",
+                                   "--jobs=" + core::join(ids, ",")};
+    if (const auto told = text_of(words)) {
+        return parse_past(*told);
+    }
+    words = {"sacct",
+             "--completion",
+             "--noheader",
+             "--parsable2",
+             "--format=JobID,JobName,User,State",
+             "--jobs=" + core::join(ids, ",")};
+    return parse_past(TRY(text_of(std::move(words))));
+}
+
+Result<Site> Commands::look() {
     Site site;
     site.partitions = parse_partitions(
         TRY(text_of({"sinfo", "--noheader", "--format", std::string(k_partition_format)})));
@@ -106,44 +178,37 @@ Result<Site> Commands::look() const {
     return site;
 }
 
-Result<void> Commands::drain(const std::string& node, const std::string& reason) const {
+Result<void> Commands::drain(const std::string& node, const std::string& reason) {
     TRY(call({"scontrol", "update", "nodename=" + node, "state=drain",
               fmt::format("reason={}{}", k_reason_prefix, reason)}));
     return {};
 }
 
-Result<void> Commands::resume(const std::string& node) const {
+Result<void> Commands::resume(const std::string& node) {
     TRY(call({"scontrol", "update", "nodename=" + node, "state=resume"}));
     return {};
 }
 
-Result<Outlook> Commands::outlook(const std::vector<std::string>& words) const {
+Result<Outlook> Commands::outlook(const Resources& resources) {
     std::vector<std::string> all{"sbatch", "--test-only"};
+    const auto words = words_of(resources);
     all.insert(all.end(), words.begin(), words.end());
+    all.emplace_back("--wrap=true");
     const auto output = TRY(call(std::move(all)));
     const auto outlook = parse_test_only(output.err + output.out);
     return outlook ? Result<Outlook>(*outlook)
                    : Result<Outlook>(Outlook{.why = "Slurm gives no estimate"});
 }
 
-Result<std::string> Commands::version() const {
+Result<std::string> Commands::version() {
     return std::string(core::trim(TRY(text_of({"sinfo", "--version"}))));
 }
 
-Result<void> Commands::ping() const {
+Result<void> Commands::ping() {
     const auto said = TRY(text_of({"scontrol", "ping"}));
     return said.find("is UP") != std::string::npos
                ? Result<void>()
                : fail(Fault::unavailable, core::printable(core::trim(said), 200));
-}
-
-Result<std::string> Commands::run_there(const std::vector<std::string>& options,
-                                        const std::vector<std::string>& words) const {
-    std::vector<std::string> all{"srun",       "--quiet",  "--nodes=1",
-                                 "--ntasks=1", "--time=1", "--immediate=10"};
-    all.insert(all.end(), options.begin(), options.end());
-    all.insert(all.end(), words.begin(), words.end());
-    return text_of(std::move(all));
 }
 
 }  // namespace sust::cluster::slurm

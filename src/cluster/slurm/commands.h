@@ -1,57 +1,44 @@
 #pragma once
 
-// Slurm through its commands. Called from the back end's thread alone; each call has a deadline.
+// Slurm through its commands.
 
-#include <string>
-#include <vector>
-
-#include "cluster/slurm/text.h"
+#include "cluster/slurm/transport.h"
 #include "core/process.h"
 
 namespace sust::cluster::slurm {
 
-// What was seen of the cluster at one moment.
-struct Listing {
-    std::vector<QueueRow> jobs;
-    core::MonoTime asked{};  // when the question began: what was submitted later may be missing
-};
-
-struct Site {
-    std::vector<Partition> partitions;
-    std::vector<Node> nodes;
-};
-
-class Commands {
+class Commands final : public Transport {
   public:
-    Commands(core::Environment environment, Duration patience, const core::Clock& clock);
+    // `user`: whose name this process has.
+    Commands(core::Environment environment, std::string user, Duration patience,
+             const core::Clock& clock);
 
-    // Takes the words after "sbatch"; returns the job's number. unavailable and timeout: the job
-    // may be there nevertheless.
-    Result<std::string> submit(const std::vector<std::string>& words) const;
-    // An unknown number is fine, as it is to scancel.
-    Result<void> cancel(const std::string& id) const;
-    Result<Listing> list() const;
-    Result<Site> look() const;
-    Result<void> drain(const std::string& node, const std::string& reason) const;
-    Result<void> resume(const std::string& node) const;
-    Result<Outlook> outlook(const std::vector<std::string>& words) const;
-    // "slurm 22.05.8", and that its controller answers.
-    Result<std::string> version() const;
-    Result<void> ping() const;
-    // Runs words on some node at once, as a job of a minute.
-    Result<std::string> run_there(const std::vector<std::string>& options,
-                                  const std::vector<std::string>& words) const;
+    std::string_view name() const override { return "commands"; }
+    const std::string& user() const override { return user_; }
+    std::set<Capability> lacks() const override { return {}; }
+    bool takes_option(std::string_view) const override { return true; }
+    Result<std::string> submit(const Submission& submission) override;
+    Result<void> cancel(const std::string& id, const std::string& principal) override;
+    Result<Listing> list() override;
+    Result<std::vector<PastRow>> recall(const std::vector<std::string>& ids) override;
+    Result<Site> look() override;
+    Result<void> drain(const std::string& node, const std::string& reason) override;
+    Result<void> resume(const std::string& node) override;
+    Result<Outlook> outlook(const Resources& resources) override;
+    Result<std::string> version() override;
+    Result<void> ping() override;
 
   private:
     Result<core::Output> call(std::vector<std::string> words) const;
     Result<std::string> text_of(std::vector<std::string> words) const;
 
     core::Environment environment_;
+    std::string user_;
     Duration patience_;
     const core::Clock* clock_;
 };
 
-// Our drains begin their reasons with it, so that those of others are never touched.
-inline constexpr std::string_view k_reason_prefix = "sust: ";
+// What sbatch is told of them.
+std::vector<std::string> words_of(const Resources& resources);
 
 }  // namespace sust::cluster::slurm

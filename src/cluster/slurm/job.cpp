@@ -64,14 +64,24 @@ bool SlurmJob::look() {
 
 // --- What is seen ----------------------------------------------------------------------------
 
+const std::string& SlurmJob::user() const {
+    const auto& principal = kept_.spec().principal;
+    return principal.empty() ? context_.transport.user() : principal;
+}
+
+const QueueRow* SlurmJob::row() const {
+    const auto found = context_.rows.find({user(), status().token, status().epoch});
+    return found == context_.rows.end() ? nullptr : &found->second;
+}
+
 std::optional<Sight> SlurmJob::see() {
     if (const auto begun = begin(); !begun) {
         return unreadable(core::to_string(begun.error()));
     }
-    const auto row = context_.rows.find({status().token, status().epoch});
-    if (row != context_.rows.end() && row->second.state == "PENDING") {
-        id_ = row->second.id;  // nothing of it is on the file system yet
-        return see_row(row->second, std::nullopt);
+    const auto* listed = row();
+    if (listed != nullptr && listed->state == "PENDING") {
+        id_ = listed->id;  // nothing of it is on the file system yet
+        return see_row(*listed, std::nullopt);
     }
     // exit.json is the wrapper's last word: with it, nothing of the attempt runs any more.
     if (auto words = kept_.final_words()) {
@@ -82,9 +92,9 @@ std::optional<Sight> SlurmJob::see() {
         return unreadable(core::to_string(attempt.error()));
     }
     const auto word = attempt.value_or(std::optional<AttemptWord>());
-    if (row != context_.rows.end()) {
-        id_ = row->second.id;
-        return see_row(row->second, word);
+    if (listed != nullptr) {
+        id_ = listed->id;
+        return see_row(*listed, word);
     }
     return see_absent(word);
 }
@@ -101,23 +111,41 @@ std::optional<Sight> SlurmJob::see_row(const QueueRow& row,
     }
     if (attempt) {
         return Sight{.event = kept_.is_stopping() ? Event::stop_begun : Event::attempt_written,
-                     .started = attempt->started};
+                     .started = attempt->started,
+                     .nodes = row.nodes};
     }
     if (cancelled_) {
         ask_to_cancel();
         return Sight{.event = Event::stop_begun, .reason = "being cancelled"};
     }
     if (row.state == "PENDING") {
+        if (is_hopeless(row.reason)) {
+            return see_hopeless(row);
+        }
+        hopeless_since_.reset();
         return Sight{.event = Event::waiting, .reason = row.reason};
     }
     return Sight{.event = Event::being_started, .reason = core::join(row.nodes, ",")};
 }
 
+// Slurm lets it wait where it could say no. An operator may still be changing what stands against
+// it.
+std::optional<Sight> SlurmJob::see_hopeless(const QueueRow& row) {
+    const auto now = context_.clock.monotonic();
+    hopeless_since_ = hopeless_since_.value_or(now);
+    if (now - *hopeless_since_ < context_.options.hopeless_grace) {
+        return Sight{.event = Event::waiting,
+                     .reason = row.reason + ": as things stand, Slurm will never start it"};
+    }
+    ask_to_cancel();
+    return conclude(End::start_failed, "Slurm would never have started it: " + row.reason);
+}
+
 // Somebody stopped the wrapper, and Slurm knows who: an administrator, its own limit, a job of
 // higher priority. Its list may not say so yet.
 std::optional<Sight> SlurmJob::see_stopped(Sight words) {
-    const auto row = context_.rows.find({status().token, status().epoch});
-    const auto end = row == context_.rows.end() ? std::optional<End>() : end_of(row->second.state);
+    const auto* listed = row();
+    const auto end = listed == nullptr ? recall() : end_of(listed->state);
     if (end && *end != End::completed && *end != End::failed) {
         words.end = end;
         words.reason = fmt::format("Slurm: {}", to_string(*end));
@@ -156,7 +184,29 @@ std::optional<Sight> SlurmJob::see_end(End end, const std::optional<AttemptWord>
         context_.options.book.jobs.string() + "?");
 }
 
+bool SlurmJob::is_forgotten() const {
+    return !id_.empty() && context_.has_listing_after(std::max(doubtful_since_, context_.opened));
+}
+
+// What accounting says of its end, once Slurm's list has lost it.
+std::optional<End> SlurmJob::recall() {
+    if (!is_forgotten()) {
+        return {};
+    }
+    context_.memory.doubt(id_, context_.clock.monotonic());
+    return context_.memory.end_of(id_, status().token.value, user());
+}
+
 std::optional<Sight> SlurmJob::see_absent(const std::optional<AttemptWord>& attempt) {
+    if (!asking_) {
+        if (const auto end = recall()) {
+            return see_end(*end, attempt);
+        }
+        if (!attempt && is_forgotten() &&
+            context_.memory.is_waiting_for(id_, context_.clock.monotonic())) {
+            return std::nullopt;
+        }
+    }
     if (attempt) {
         return see_silence(*attempt);
     }
@@ -236,24 +286,26 @@ Result<void> SlurmJob::begin() {
 }
 
 std::optional<Sight> SlurmJob::ask_to_submit() {
-    const auto script = kept_.files().path / "batch.sh";
     const auto* partition = context_.partition_of(kept_.spec());
-    auto words = batch_words(kept_, context_.options,
-                             partition == nullptr ? std::nullopt : partition->longest);
-    const auto written = core::write_file(script, batch_script(kept_, context_.options), 0700);
-    if (!words || !written) {
-        return unreadable(core::to_string(words ? written.error() : words.error()));
+    const auto submission = submission_of(kept_, context_.options,
+                                          partition == nullptr ? std::nullopt : partition->longest);
+    if (!submission) {
+        return unreadable(core::to_string(submission.error()));
     }
-    words->push_back(script.string());
+    if (const auto written = core::write_file(submission->script_file, submission->script, 0700);
+        !written) {
+        return unreadable(core::to_string(written.error()));
+    }
     const auto answer = std::make_shared<Result<std::string>>();
-    const auto posted =
-        context_.worker.post([answer, words = std::move(*words),
-                              &commands = context_.commands] { *answer = commands.submit(words); },
-                             [this, answer, life = std::weak_ptr<int>(life_)] {
-                                 if (!life.expired()) {
-                                     on_submitted(*answer);
-                                 }
-                             });
+    const auto posted = context_.worker.post(
+        [answer, what = *submission, &transport = context_.transport] {
+            *answer = transport.submit(what);
+        },
+        [this, answer, life = std::weak_ptr<int>(life_)] {
+            if (!life.expired()) {
+                on_submitted(*answer);
+            }
+        });
     asking_ = posted.has_value();
     return posted ? std::optional<Sight>()
                   : Sight{.event = Event::waiting, .reason = posted.error().message};
@@ -299,13 +351,14 @@ void SlurmJob::ask_to_cancel() {
     if (id_.empty() || cancelling_) {
         return;
     }
-    const auto posted = context_.worker.post(
-        [id = id_, &commands = context_.commands] { (void)commands.cancel(id); },
-        [this, life = std::weak_ptr<int>(life_)] {
-            if (!life.expired()) {
-                cancelling_ = false;  // asked again while it is still listed
-            }
-        });
+    const auto posted =
+        context_.worker.post([id = id_, who = kept_.spec().principal,
+                              &transport = context_.transport] { (void)transport.cancel(id, who); },
+                             [this, life = std::weak_ptr<int>(life_)] {
+                                 if (!life.expired()) {
+                                     cancelling_ = false;  // asked again while it is still listed
+                                 }
+                             });
     cancelling_ = posted.has_value();
 }
 
@@ -326,6 +379,7 @@ void SlurmJob::forget_attempt() {
     trouble_.clear();
     next_try_ = doubtful_since_ = {};
     ended_since_.reset();
+    hopeless_since_.reset();
     beat_.clear();
     beat_since_ = {};
 }

@@ -4,26 +4,32 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "cluster/book.h"
-#include "cluster/slurm/commands.h"
+#include "cluster/slurm/memory.h"
 #include "cluster/slurm/slurm.h"
+#include "cluster/slurm/transport.h"
 #include "cluster/worker.h"
 
 namespace sust::cluster::slurm {
+
+// A comment is not a proof of whose a job is; with its user it is.
+using RowKey = std::tuple<std::string, Token, std::int64_t>;
 
 // What all jobs of one back end share. Changed on the control loop's thread alone.
 struct Context {
     const SlurmOptions& options;
     const core::Clock& clock;
     const core::Log& log;
-    const Commands& commands;
+    Transport& transport;
     Worker& worker;
     core::MonoTime opened{};
     std::optional<Listing> listing{};
-    std::map<std::pair<Token, std::int64_t>, QueueRow> rows{};  // of the listing
-    std::string trouble{};  // why the last question was not answered
+    std::map<RowKey, QueueRow> rows{};  // of the listing
+    std::string trouble{};              // why the last question was not answered
     std::optional<Site> site{};
+    Memory memory{};
 
     // Whether the list was asked for after `then`.
     bool has_listing_after(core::MonoTime then) const { return listing && listing->asked > then; }
@@ -45,11 +51,17 @@ class SlurmJob final : public BookedJob {
     std::optional<Sight> see_stopped(Sight words);
     std::optional<Sight> see_end(End end, const std::optional<AttemptWord>& attempt);
     std::optional<Sight> see_absent(const std::optional<AttemptWord>& attempt);
+    std::optional<Sight> see_hopeless(const QueueRow& row);
     std::optional<Sight> see_unsubmitted();
     Sight see_silence(const AttemptWord& attempt);
     std::optional<Sight> ask_to_submit();
     void on_submitted(const Result<std::string>& id);
     void ask_to_cancel();
+    // Whose job it is to Slurm.
+    const std::string& user() const;
+    bool is_forgotten() const;
+    std::optional<End> recall();
+    const QueueRow* row() const;  // Slurm's, if it lists the attempt
     Sight conclude(End end, std::string reason);
     Result<void> begin();
     void forget_attempt();
@@ -70,6 +82,7 @@ class SlurmJob final : public BookedJob {
     core::MonoTime
         doubtful_since_{};  // the list must be newer before it says that we are not there
     std::optional<core::MonoTime> ended_since_;
+    std::optional<core::MonoTime> hopeless_since_;
     std::string beat_;  // the last heartbeat that was read
     core::MonoTime beat_since_{};
 };

@@ -1,25 +1,77 @@
 #include "cluster/slurm/site.h"
 
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
 #include "cluster/relay.h"
+#include "core/text.h"
 
 namespace sust::cluster::slurm {
+
+using core::fail;
+using core::Fault;
+
+namespace {
+
+std::string own_name() {
+    const auto* entry = ::getpwuid(::geteuid());
+    return entry == nullptr ? std::to_string(::geteuid()) : entry->pw_name;
+}
+
+// "http://ADDRESS:PORT" or "unix:/PATH".
+bool is_address(const std::string& text) {
+    if (text.starts_with("unix:/")) {
+        return true;
+    }
+    const auto colon = text.rfind(':');
+    const auto port = core::parse_integer(std::string_view(text).substr(colon + 1));
+    return text.starts_with("http://") && colon > 6 && port && *port > 0 && *port < 65536;
+}
+
+Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& user) {
+    RestOptions rest{.address = TRY(table.text("rest")).value_or("")};
+    if (rest.address.empty()) {
+        for (const auto* key : {"token_file", "user"}) {
+            if (table.has(key)) {
+                return fail(Fault::invalid, fmt::format("'{}' is of slurmrestd", key),
+                            {.where = table.where(key), .hint = "say where it listens: `rest`"});
+            }
+        }
+        return rest;
+    }
+    if (!is_address(rest.address)) {
+        return fail(Fault::invalid, "'rest' is no address",
+                    {.where = table.where("rest"),
+                     .hint = "\"http://127.0.0.1:6820\" or \"unix:/run/slurmrestd.sock\""});
+    }
+    rest.token_file = TRY(absolute_path(table, "token_file", {}));
+    rest.user = TRY(table.text("user")).value_or(user);
+    return rest;
+}
+
+}  // namespace
 
 Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable& table,
                                   const SiteDefaults& defaults) {
     SlurmOptions options{.name = name, .base = defaults.base};
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
+    options.srun = TRY(table.text("srun")).value_or(options.srun);
     options.commands = TRY(table.text_map("env"));
     options.network = TRY(table.text("network")).value_or("");
     if (!options.network.empty()) {
         TRY(core::within(table.where("network"), check_network(options.network)));
     }
+    options.user = own_name();
+    options.rest = TRY(read_rest(table, options.user));
     options.partition = TRY(table.text("partition")).value_or("");
     options.account = TRY(table.text("account")).value_or("");
     using namespace std::chrono_literals;
     options.period = TRY(at_least(table, "period", 1s, options.period));
     options.patience = TRY(at_least(table, "patience", 1s, options.patience));
     options.carrier_grace = TRY(at_least(table, "carrier_grace", 0s, options.carrier_grace));
+    options.hopeless_grace = TRY(at_least(table, "hopeless_grace", 0s, options.hopeless_grace));
     options.silence = TRY(at_least(table, "silence", 10s, options.silence));
     return options;
 }

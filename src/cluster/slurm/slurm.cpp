@@ -6,7 +6,11 @@
 #include <unistd.h>
 
 #include "cluster/slurm/batch.h"
+#include "cluster/slurm/check.h"
+#include "cluster/slurm/commands.h"
 #include "cluster/slurm/job.h"
+#include "cluster/slurm/limits.h"
+#include "cluster/slurm/rest.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -21,34 +25,32 @@ namespace {
 constexpr Duration k_site_period = 10s;
 constexpr Duration k_period_min = 1s;
 
+std::unique_ptr<Transport> open_transport(const SlurmOptions& options, const core::Clock& clock) {
+    if (!options.rest.address.empty()) {
+        return std::make_unique<Rest>(options.rest, open_exchange(options.rest.address, clock),
+                                      options.patience, clock);
+    }
+    return std::make_unique<Commands>(options.commands, options.user, options.patience, clock);
+}
+
 class Slurm final : public Book {
   public:
     Slurm(SlurmOptions options, const core::Clock& clock, core::Log log)
         : Book(options.book, clock, std::move(log)),
           slurm_(std::move(options)),
-          commands_(slurm_.commands, slurm_.patience, clock_),
+          transport_(open_transport(slurm_, clock_)),
           worker_("slurm"),
           context_{.options = slurm_,
                    .clock = clock_,
                    .log = log_,
-                   .commands = commands_,
+                   .transport = *transport_,
                    .worker = worker_,
                    .opened = clock_.monotonic()} {}
 
     Result<void> find() { return open(); }
 
     std::string_view name() const override { return slurm_.name; }
-    std::set<Capability> capabilities() const override {
-        return {Capability::gpus,
-                Capability::memory_limits,
-                Capability::time_limits,
-                Capability::priorities,
-                Capability::partitions,
-                Capability::exclude_nodes,
-                Capability::start_estimates,
-                Capability::hold_nodes,
-                Capability::job_directory};
-    }
+    std::set<Capability> capabilities() const override;
     std::string network() const override { return slurm_.network; }
     std::optional<Duration> longest(const JobSpec& spec) const override {
         const auto* partition = context_.partition_of(spec);
@@ -66,6 +68,9 @@ class Slurm final : public Book {
   protected:
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SlurmJob>(std::move(job), context_);
+    }
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        return launcher_of(spec, slurm_);
     }
     bool may_forget(const BookedJob& job) const override { return is_final(job.status().state); }
 
@@ -85,11 +90,12 @@ class Slurm final : public Book {
     }
     void ask_for_jobs();
     void ask_for_site();
+    void ask_for_past();
     void take(Result<Listing> listing);
     Result<const Node*> node_named(std::string_view name) const;
 
     SlurmOptions slurm_;
-    Commands commands_;
+    std::unique_ptr<Transport> transport_;
     Worker worker_;
     Context context_;
     bool listing_asked_ = false;
@@ -100,42 +106,22 @@ class Slurm final : public Book {
 
 // --- What could ever run ---------------------------------------------------------------------
 
-tl::unexpected<core::Error> too_much(std::string_view field, std::string what,
-                                     const Partition& partition) {
-    return fail(Fault::invalid, fmt::format("partition {} has {}", partition.name, what),
-                {.where = std::string(field)});
-}
-
-// Slurm takes what can never run and lets it wait for ever; what it has is known.
-Result<void> fits(const JobSpec& spec, const Partition& partition) {
-    const auto& shape = spec.shape;
-    if (shape.nodes > partition.nodes) {
-        return too_much("nodes", fmt::format("{} nodes", partition.nodes), partition);
+std::set<Capability> Slurm::capabilities() const {
+    std::set<Capability> all{Capability::several_nodes, Capability::notice,
+                             Capability::several_tasks, Capability::gpus,
+                             Capability::memory_limits, Capability::time_limits,
+                             Capability::priorities,    Capability::partitions,
+                             Capability::exclude_nodes, Capability::start_estimates,
+                             Capability::hold_nodes,    Capability::job_directory};
+    for (const auto lack : transport_->lacks()) {
+        all.erase(lack);
     }
-    if (shape.cpus_per_task * shape.tasks_per_node > partition.cores) {
-        return too_much("cpus_per_task", fmt::format("nodes of {} cores", partition.cores),
-                        partition);
-    }
-    if (shape.memory_bytes > partition.memory_bytes) {
-        return too_much("memory", "nodes of " + core::format_size(partition.memory_bytes),
-                        partition);
-    }
-    if (shape.gpus.count > partition.gpus.count ||
-        (!shape.gpus.type.empty() && shape.gpus.type != partition.gpus.type)) {
-        return too_much(
-            "gpus", fmt::format("nodes of {} GPUs {}", partition.gpus.count, partition.gpus.type),
-            partition);
-    }
-    if (partition.longest && spec.time_limit > *partition.longest) {
-        return too_much("time.limit",
-                        "a time limit of " + core::format_duration(*partition.longest), partition);
-    }
-    return {};
+    return all;
 }
 
 Result<void> Slurm::accepts(const JobSpec& spec) const {
     TRY(check_capabilities(spec, *this));
-    TRY(check_options(spec));
+    TRY(check_options(spec, *transport_));
     if (!context_.site) {
         return {};  // nothing is known yet; sbatch may still refuse
     }
@@ -164,7 +150,7 @@ void Slurm::ask_for_jobs() {
         return;
     }
     next_listing_ = now + std::max(slurm_.period, k_period_min);
-    listing_asked_ = ask<Listing>([this] { return commands_.list(); },
+    listing_asked_ = ask<Listing>([this] { return transport_->list(); },
                                   [this](Result<Listing> listing) { take(std::move(listing)); })
                          .has_value();
 }
@@ -183,7 +169,7 @@ void Slurm::take(Result<Listing> listing) {
     for (const auto& row : listing->jobs) {
         // Of two with one token and epoch (a submission that was repeated) the later is the one
         // whose wrapper was refused.
-        context_.rows.emplace(std::pair(row.token, row.epoch), row);
+        context_.rows.emplace(RowKey(row.user, row.token, row.epoch), row);
     }
     listing->jobs.clear();
     context_.listing = std::move(*listing);
@@ -195,7 +181,7 @@ void Slurm::ask_for_site() {
         return;
     }
     next_site_ = now + k_site_period;
-    site_asked_ = ask<Site>([this] { return commands_.look(); },
+    site_asked_ = ask<Site>([this] { return transport_->look(); },
                             [this](Result<Site> site) {
                                 site_asked_ = false;
                                 if (site) {
@@ -205,11 +191,23 @@ void Slurm::ask_for_site() {
                       .has_value();
 }
 
+void Slurm::ask_for_past() {
+    auto ids = context_.memory.begin_question(clock_.monotonic());
+    if (ids.empty()) {
+        return;
+    }
+    const auto take = [this, ids](const Result<std::vector<PastRow>>& told) {
+        context_.memory.take(ids, told, clock_.monotonic());
+    };
+    ask_or_tell<std::vector<PastRow>>([this, ids] { return transport_->recall(ids); }, take);
+}
+
 void Slurm::poll() {
     worker_.collect();
     ask_for_jobs();
     ask_for_site();
     Book::poll();
+    ask_for_past();
 }
 
 // --- Nodes -----------------------------------------------------------------------------------
@@ -242,9 +240,11 @@ void Slurm::hold(std::string_view node, std::string_view reason, Then<void> then
                          fmt::format("{} is held by somebody else: {}", node, (*known)->reason)));
     }
     next_site_ = {};
-    ask_or_tell<void>([this, name = std::string(node),
-                       said = core::printable(reason, 200)] { return commands_.drain(name, said); },
-                      std::move(then));
+    ask_or_tell<void>(
+        [this, name = std::string(node), said = core::printable(reason, 200)] {
+            return transport_->drain(name, said);
+        },
+        std::move(then));
 }
 
 void Slurm::release(std::string_view node, Then<void> then) {
@@ -259,7 +259,7 @@ void Slurm::release(std::string_view node, Then<void> then) {
                                                             (*known)->reason)));
     }
     next_site_ = {};
-    ask_or_tell<void>([this, name = std::string(node)] { return commands_.resume(name); },
+    ask_or_tell<void>([this, name = std::string(node)] { return transport_->resume(name); },
                       std::move(then));
 }
 
@@ -269,86 +269,17 @@ void Slurm::outlook(const JobSpec& spec, Then<Outlook> then) {
     if (auto accepted = accepts(spec); !accepted) {
         return then(tl::unexpected<core::Error>(std::move(accepted).error()));
     }
-    auto words = resource_words(spec, slurm_, spec.time_limit, longest(spec), spec.exclude_nodes);
-    words.emplace_back("--wrap=true");
-    ask_or_tell<Outlook>([this, words = std::move(words)] { return commands_.outlook(words); },
-                         std::move(then));
-}
-
-CheckLine line_of(std::string what, const Result<std::string>& said, std::string hint) {
-    return {.what = std::move(what),
-            .outcome = said ? CheckLine::Outcome::good : CheckLine::Outcome::bad,
-            .detail = said ? *said : core::to_string(said.error()),
-            .hint = said ? "" : std::move(hint)};
-}
-
-// A file that this machine writes and a node reads, and what time it is there.
-std::vector<CheckLine> check_carrier(const Commands& commands, const SlurmOptions& options,
-                                     const core::Clock& clock) {
-    const auto file = options.book.jobs / fmt::format(".check-{}", ::getpid());
-    const std::string word = "sust sees this";
-    std::vector<CheckLine> lines;
-    const auto told = [&]() -> Result<std::string> {
-        TRY(core::write_file(file, word));
-        std::vector<std::string> where;
-        if (!options.partition.empty()) {
-            where.push_back("--partition=" + options.partition);
-        }
-        return commands.run_there(
-            where, {"/bin/sh", "-c", "cat \"$1\" && echo && date +%s && test -x \"$2\" && echo ok",
-                    "sh", file.string(), options.agent.string()});
-    }();
-    const auto parts = core::split(told.value_or(""), '\n');
-    const bool read = !parts.empty() && parts[0] == word;
-    lines.push_back({.what = "carrier",
-                     .outcome = read ? CheckLine::Outcome::good : CheckLine::Outcome::bad,
-                     .detail = read ? "a node reads " + options.book.jobs.string()
-                                    : (told ? "a node does not read it" : to_string(told.error())),
-                     .hint = read ? "" : "put `jobs` on a file system that every node mounts"});
-    if (parts.size() > 1) {
-        const auto there = core::parse_integer(parts[1]).value_or(0);
-        const auto here =
-            std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch())
-                .count();
-        const auto offset = there - here;
-        const bool near = offset > -30 && offset < 30;
-        lines.push_back({.what = "clock",
-                         .outcome = near ? CheckLine::Outcome::good : CheckLine::Outcome::warning,
-                         .detail = fmt::format("{} s ahead of ours", offset),
-                         .hint = near ? "" : "set the nodes' clocks (NTP)"});
-        const bool agent = parts.size() > 2 && parts[2] == "ok";
-        lines.push_back({.what = "wrapper",
-                         .outcome = agent ? CheckLine::Outcome::good : CheckLine::Outcome::bad,
-                         .detail = options.agent.string(),
-                         .hint = agent ? "" : "put sust-agent where every node can execute it"});
-    }
-    (void)::unlink(file.c_str());
-    return lines;
+    ask_or_tell<Outlook>(
+        [this, what = resources_of(spec, slurm_, spec.time_limit, longest(spec))] {
+            return transport_->outlook(what);
+        },
+        std::move(then));
 }
 
 void Slurm::check(Then<std::vector<CheckLine>> then) {
     ask_or_tell<std::vector<CheckLine>>(
         [this]() -> Result<std::vector<CheckLine>> {
-            std::vector<CheckLine> lines;
-            lines.push_back(line_of("commands", commands_.version(),
-                                    "install Slurm's client commands, or set SLURM_CONF"));
-            const auto ping = commands_.ping();
-            lines.push_back(line_of(
-                "controller",
-                ping ? Result<std::string>("answers") : tl::unexpected<core::Error>(ping.error()),
-                "is slurmctld up, and SLURM_CONF that of this cluster?"));
-            const auto listing = commands_.list();
-            lines.push_back(line_of(
-                "jobs",
-                listing ? Result<std::string>(fmt::format("{} of ours", listing->jobs.size()))
-                        : tl::unexpected<core::Error>(listing.error()),
-                "may this user run squeue?"));
-            if (ping) {
-                for (auto& line : check_carrier(commands_, slurm_, clock_)) {
-                    lines.push_back(std::move(line));
-                }
-            }
-            return lines;
+            return check_site(*transport_, slurm_, clock_);
         },
         std::move(then));
 }

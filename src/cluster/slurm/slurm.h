@@ -6,11 +6,21 @@
 
 namespace sust::cluster {
 
+// slurmrestd in place of the commands.
+struct RestOptions {
+    std::string address;  // "http://127.0.0.1:6820", "unix:/run/slurmrestd.sock"; empty: none
+    Path token_file;      // 0600, renewed by whoever made it
+    std::string user;     // whose token it is
+};
+
 struct SlurmOptions {
     std::string name;  // of the back end: "alps"
     // `book.jobs` is a directory that this machine and every node see at the same path.
     BookOptions book;
-    Path agent;  // sust-agent, as nodes see it
+    Path agent;                 // sust-agent, as nodes see it
+    std::string srun = "srun";  // likewise; a name is looked up in the job's PATH
+    RestOptions rest;
+    std::string user;  // whose name this process has
     // Of Slurm's commands (SLURM_CONF), beside a small fixed one.
     core::Environment commands;
     // Of the wrapper: its PATH, HOME and the like.
@@ -23,11 +33,13 @@ struct SlurmOptions {
     // How long a directory may take to show what another machine wrote (NFS), and how long a
     // wrapper may say nothing before a job that Slurm forgot is given up.
     Duration carrier_grace = std::chrono::seconds(10);
+    // How long a reason to wait for ever has to stand before the job is given up.
+    Duration hopeless_grace = std::chrono::minutes(1);
     Duration silence = std::chrono::minutes(2);
 };
 
-// Jobs of a Slurm cluster, through its commands. Every call of one is made by the back end's own
-// thread: one listing a period for all jobs, whatever their number.
+// Jobs of a Slurm cluster, through its commands or slurmrestd. Every call is made by the back end's
+// own thread: one listing a period for all jobs, whatever their number.
 Result<std::unique_ptr<Scheduler>> open_slurm(SlurmOptions options, const core::Clock& clock,
                                               core::Log log);
 

@@ -16,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             std::abort();
         }
     }
+    (void)slurm::parse_past(text);
+    (void)slurm::is_hopeless(text);
     (void)slurm::parse_partitions(text);
     (void)slurm::parse_nodes(text, "sust: ");
     constexpr std::size_t k_most = 1000;

@@ -40,24 +40,6 @@ std::optional<std::int64_t> number(std::string_view text) {
     return error == std::errc() && end != text.data() ? std::optional(value) : std::nullopt;
 }
 
-// "sust:job-1/2"
-std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment) {
-    if (!comment.starts_with(k_mark)) {
-        return {};
-    }
-    comment.remove_prefix(k_mark.size());
-    const auto slash = comment.rfind('/');
-    if (slash == std::string_view::npos) {
-        return {};
-    }
-    const Token token{std::string(comment.substr(0, slash))};
-    const auto epoch = core::parse_integer(comment.substr(slash + 1));
-    if (!epoch || *epoch < 1 || !core::check_name("job token", token.value)) {
-        return {};
-    }
-    return std::pair(token, *epoch);
-}
-
 NodeState node_state(std::string_view text) {
     // A star: it does not answer; other marks tell of power and maintenance.
     std::string name(text.substr(0, text.find_first_of("*~#!%$@^-+")));
@@ -119,6 +101,23 @@ std::string comment_of(const Token& token, std::int64_t epoch) {
     return fmt::format("{}{}/{}", k_mark, token.value, epoch);
 }
 
+std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment) {
+    if (!comment.starts_with(k_mark)) {
+        return {};
+    }
+    comment.remove_prefix(k_mark.size());
+    const auto slash = comment.rfind('/');
+    if (slash == std::string_view::npos) {
+        return {};
+    }
+    const Token token{std::string(comment.substr(0, slash))};
+    const auto epoch = core::parse_integer(comment.substr(slash + 1));
+    if (!epoch || *epoch < 1 || !core::check_name("job token", token.value)) {
+        return {};
+    }
+    return std::pair(token, *epoch);
+}
+
 std::vector<QueueRow> parse_queue(std::string_view text) {
     constexpr std::size_t k_fields = 6;
     std::vector<QueueRow> rows;
@@ -134,10 +133,24 @@ std::vector<QueueRow> parse_queue(std::string_view text) {
         rows.push_back({.id = parts[0],
                         .token = ours->first,
                         .epoch = ours->second,
+                        .user = parts[2],
                         .state = parts[1],
                         .reason = parts[4] == "None" ? "" : core::printable(parts[4], 200),
-                        .start = parts[2],
                         .nodes = expand_nodes(parts[3])});
+    }
+    return rows;
+}
+
+std::vector<PastRow> parse_past(std::string_view text) {
+    constexpr std::size_t k_fields = 4;
+    std::vector<PastRow> rows;
+    for (const auto& line : core::split(text, '\n')) {
+        auto parts = fields(line, k_fields);
+        if (parts.size() != k_fields || !number(parts[0])) {
+            continue;
+        }
+        parts[2].resize(std::min(parts[2].find('('), parts[2].size()));  // "alice(1000)"
+        rows.push_back({.id = parts[0], .name = parts[1], .user = parts[2], .state = parts[3]});
     }
     return rows;
 }
@@ -289,6 +302,22 @@ std::optional<Outlook> parse_test_only(std::string_view text) {
         outlook.where = core::printable(core::trim(rest.substr(0, rest.find('\n'))), 200);
     }
     return outlook;
+}
+
+bool is_hopeless(std::string_view reason) {
+    static constexpr std::array<std::string_view, 11> k_never = {
+        "PartitionNodeLimit",       "PartitionTimeLimit", "PartitionConfig",      "BadConstraints",
+        "AccountNotAllowed",        "QOSNotAllowed",      "InvalidAccount",       "InvalidQOS",
+        "DependencyNeverSatisfied", "MaxMemPerLimit",     "QOSMinCpuNotSatisfied"};
+    if (std::find(k_never.begin(), k_never.end(), reason) != k_never.end()) {
+        return true;
+    }
+    // "QOSMaxCpuPerJobLimit", "AssocMaxWallDurationPerJobLimit": of one job. The limits of a group
+    // or a user are for now, until others of theirs have ended.
+    return (reason.starts_with("QOSMax") || reason.starts_with("AssocMax")) &&
+           (reason.find("PerJob") != std::string_view::npos ||
+            reason.find("PerNode") != std::string_view::npos ||
+            reason.find("WallDuration") != std::string_view::npos);
 }
 
 std::optional<End> end_of(std::string_view state) {

@@ -12,8 +12,8 @@
 
 namespace sust::cluster::slurm {
 
-// squeue --format: id, state, start, nodes, reason, comment; the comment is ours or nobody's.
-inline constexpr std::string_view k_queue_format = "%i|%T|%S|%N|%r|%k";
+// squeue --format: id, state, user, nodes, reason, comment; the comment is ours or nobody's.
+inline constexpr std::string_view k_queue_format = "%i|%T|%u|%N|%r|%k";
 // sinfo --format: of each node in each partition.
 inline constexpr std::string_view k_node_format = "%N|%T|%c|%m|%G|%R|%E";
 // sinfo --format: of each partition; the default one has a star.
@@ -21,18 +21,28 @@ inline constexpr std::string_view k_partition_format = "%P|%a|%l|%D|%c|%m|%G";
 
 // "sust:<token>/<epoch>", which is how a job of ours is known.
 std::string comment_of(const Token& token, std::int64_t epoch);
+std::optional<std::pair<Token, std::int64_t>> parse_comment(std::string_view comment);
 
 struct QueueRow {
     std::string id;
     Token token;
     std::int64_t epoch = 0;
+    std::string user;    // who may be anybody: a comment is not a proof
     std::string state;   // "PENDING"
     std::string reason;  // "Resources"
-    std::string start;   // as Slurm says it, "N/A" if it cannot
     std::vector<std::string> nodes;
 };
 // Jobs that are not ours are left out.
 std::vector<QueueRow> parse_queue(std::string_view text);
+
+// A line of sacct: "7|job-01|alice|CANCELLED by 0".
+struct PastRow {
+    std::string id;
+    std::string name;
+    std::string user;
+    std::string state;
+};
+std::vector<PastRow> parse_past(std::string_view text);
 
 struct Partition {
     std::string name;
@@ -57,6 +67,8 @@ Gpus parse_gres(std::string_view text);
 // "sbatch: Job 7 to start at 2026-01-01T00:00:00 using 1 processors on nodes n1 in partition p"
 std::optional<Outlook> parse_test_only(std::string_view text);
 
+// Whether a waiting job with this reason waits for ever, as things stand.
+bool is_hopeless(std::string_view reason);
 // How a job ended that is in this state; nothing while it has not.
 std::optional<End> end_of(std::string_view state);
 

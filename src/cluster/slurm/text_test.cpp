@@ -11,17 +11,18 @@ using ::testing::IsEmpty;
 
 TEST(SlurmText, OnlyJobsWithOurMarkAreOurs) {
     const auto rows = parse_queue(
-        "7|RUNNING|2026-11-25T10:00:00|n[1-2]|None|sust:job-01/2\n"
-        "8|PENDING|N/A||Resources|(null)\n"
-        "9|PENDING|N/A||Priority|sust:job-02/x\n"
-        "10|PENDING|N/A||Priority|sust:../2\n"
-        "11|PENDING|N/A||(Reserved, Nodes|sust:job-03/1\n"
+        "7|RUNNING|alice|n[1-2]|None|sust:job-01/2\n"
+        "8|PENDING|bob||Resources|(null)\n"
+        "9|PENDING|bob||Priority|sust:job-02/x\n"
+        "10|PENDING|bob||Priority|sust:../2\n"
+        "11|PENDING|bob||(Reserved, Nodes|sust:job-03/1\n"
         "not a line\n"
         "12|PENDING");
     ASSERT_EQ(rows.size(), 2U);
     EXPECT_EQ(rows[0].id, "7");
     EXPECT_EQ(rows[0].token.value, "job-01");
     EXPECT_EQ(rows[0].epoch, 2);
+    EXPECT_EQ(rows[0].user, "alice");
     EXPECT_THAT(rows[0].nodes, ElementsAre("n1", "n2"));
     EXPECT_EQ(rows[0].reason, "");
     EXPECT_EQ(rows[1].token.value, "job-03");
@@ -73,6 +74,29 @@ TEST(SlurmText, NodeListsAreExpandedWithinABound) {
     for (const auto* bad :
          {"n[", "n[3-1]", "n[x]", "n[1-2][3-4]", "n[-1]", "n[1-99999999999999999999]"}) {
         EXPECT_THAT(expand_nodes(bad), IsEmpty()) << bad;
+    }
+}
+
+TEST(SlurmText, WhatAccountingKnowsIsReadInBothItsForms) {
+    const auto rows = parse_past(
+        "7|job-01|alice|CANCELLED by 0\n8|job-02|bob(1001)|COMPLETED\n"
+        "8.batch|batch|bob|x\nSlurm accounting storage is disabled\n9|short\n");
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].name, "job-01");
+    EXPECT_EQ(end_of(rows[0].state), End::cancelled);
+    EXPECT_EQ(rows[1].user, "bob");
+    EXPECT_EQ(rows[1].id, "8");
+    EXPECT_EQ(rows[2].name, "batch") << "a step is nobody's job";
+}
+
+TEST(SlurmText, WhatWaitsForEverIsToldFromWhatWaits) {
+    for (const auto* never : {"PartitionTimeLimit", "BadConstraints", "QOSMaxCpuPerJobLimit",
+                              "AssocMaxWallDurationPerJobLimit", "PartitionConfig"}) {
+        EXPECT_TRUE(is_hopeless(never)) << never;
+    }
+    for (const auto* passes : {"", "Resources", "Priority", "AssocGrpCpuLimit", "JobHeldAdmin",
+                               "QOSMaxJobsPerUserLimit", "ReqNodeNotAvail", "Reservation"}) {
+        EXPECT_FALSE(is_hopeless(passes)) << passes;
     }
 }
 

@@ -1,0 +1,162 @@
+#include "cluster/slurm/rest.h"
+
+#include <fmt/format.h>
+
+#include "cluster/slurm/pass.h"
+#include "cluster/slurm/rest_text.h"
+#include "core/http_client.h"
+#include "core/text.h"
+
+namespace sust::cluster::slurm {
+
+using core::fail;
+using core::Fault;
+using core::http::Response;
+
+namespace {
+
+// 20,000 jobs of 4 KiB each, of all users; slurmrestd has no shorter list.
+constexpr std::size_t k_answer_bytes_max = 100 << 20;
+constexpr std::string_view k_version = "v0.0.38";
+
+tl::unexpected<core::Error> cannot_say(std::string_view what) {
+    return fail(Fault::invalid, fmt::format("slurmrestd {} cannot {}", k_version, what),
+                {.hint = "only Slurm's commands can: leave out `rest`"});
+}
+
+}  // namespace
+
+Exchange open_exchange(const std::string& address, const core::Clock& clock) {
+    constexpr std::string_view k_unix = "unix:";
+    constexpr std::string_view k_http = "http://";
+    core::http::Address where = core::http::UnixAddress{};
+    if (address.starts_with(k_unix)) {
+        where = core::http::UnixAddress{address.substr(k_unix.size())};
+    } else {
+        const auto place = address.substr(k_http.size());
+        const auto colon = place.rfind(':');
+        where = core::http::TcpAddress{
+            place.substr(0, colon),
+            static_cast<std::uint16_t>(core::parse_integer(place.substr(colon + 1)).value_or(0))};
+    }
+    const auto client = std::make_shared<core::http::Client>(clock, std::move(where));
+    return [client](const core::http::Request& request, Duration within) {
+        return client->send(request, within, k_answer_bytes_max);
+    };
+}
+
+Rest::Rest(RestOptions options, Exchange exchange, Duration patience, const core::Clock& clock)
+    : options_(std::move(options)),
+      exchange_(std::move(exchange)),
+      patience_(patience),
+      clock_(&clock) {}
+
+// What v0.0.38 has no word for.
+std::set<Capability> Rest::lacks() const {
+    return {Capability::exclude_nodes, Capability::start_estimates, Capability::hold_nodes};
+}
+
+bool Rest::takes_option(std::string_view option) const {
+    return says_option(option);
+}
+
+Result<Response> Rest::call(const Question& question) {
+    // Read each time: whoever renews it writes the file again.
+    const auto pass = TRY(read_token(options_.token_file));
+    expires_ = pass.expires;
+    core::http::Request request{
+        .method = question.method,
+        .target = fmt::format("/slurm/{}/{}", k_version, question.path),
+        .headers = {{"Host", "slurmrestd"},
+                    {"X-SLURM-USER-NAME",
+                     question.as_user.empty() ? options_.user : question.as_user},
+                    {"X-SLURM-USER-TOKEN", pass.text.reveal()}},
+        .body = question.body};
+    if (!question.body.empty()) {
+        request.headers.set("Content-Type", "application/json");
+    }
+    return core::within("slurmrestd", exchange_(request, patience_));
+}
+
+// A bad token is not told from a controller that is away; when it ended is known.
+core::Error Rest::refusal(const Response& response) const {
+    auto error = complaint_of(response.status, response.body);
+    if (error.fault == Fault::unavailable && expires_ && *expires_ < clock_->wall()) {
+        error.fault = Fault::denied;
+        error.message += fmt::format("; the token expired at {}", core::rfc3339(*expires_));
+    }
+    if (error.fault == Fault::denied || (error.fault == Fault::unavailable && error.hint.empty())) {
+        error.hint = fmt::format(
+            "is slurmctld up, and the token in {} one of {} that has not "
+            "expired? slurmrestd does not tell the two apart",
+            options_.token_file.string(), options_.user);
+    }
+    return error;
+}
+
+Result<std::string> Rest::text_of(const Question& question) {
+    auto response = TRY(call(question));
+    if (response.status != 200) {
+        return tl::unexpected<core::Error>(refusal(response));
+    }
+    return std::move(response.body);
+}
+
+Result<std::string> Rest::submit(const Submission& submission) {
+    return read_submitted(TRY(text_of({.method = "POST",
+                                       .path = "job/submit",
+                                       .as_user = submission.resources.principal,
+                                       .body = submit_text(submission)})));
+}
+
+Result<void> Rest::cancel(const std::string& id, const std::string& principal) {
+    const auto response = TRY(call(
+        {.method = "DELETE", .path = "job/" + core::percent_encode(id), .as_user = principal}));
+    return response.status == 200 || is_unknown_job(response.body)
+               ? Result<void>()
+               : Result<void>(tl::unexpected<core::Error>(refusal(response)));
+}
+
+Result<Listing> Rest::list() {
+    Listing listing{.asked = clock_->monotonic()};
+    listing.jobs = TRY(read_jobs(TRY(text_of({.path = "jobs"}))));
+    return listing;
+}
+
+// It has one question per job for this, of a plugin that not every site serves.
+Result<std::vector<PastRow>> Rest::recall(const std::vector<std::string>&) {
+    return cannot_say("ask for many past jobs at once");
+}
+
+Result<Site> Rest::look() {
+    const auto nodes = TRY(text_of({.path = "nodes"}));
+    auto site = TRY(read_site_parts(nodes, TRY(text_of({.path = "partitions"})), k_reason_prefix));
+    for (auto& node : site.nodes) {
+        node.observed = clock_->wall();
+    }
+    return site;
+}
+
+Result<void> Rest::drain(const std::string&, const std::string&) {
+    return cannot_say("hold nodes");
+}
+
+Result<void> Rest::resume(const std::string&) {
+    return cannot_say("release nodes");
+}
+
+Result<Outlook> Rest::outlook(const Resources&) {
+    return Outlook{.why = fmt::format("slurmrestd {} gives no estimate", k_version)};
+}
+
+Result<std::string> Rest::version() {
+    return "slurm " + TRY(read_ping(TRY(text_of({.path = "ping"})))).release;
+}
+
+Result<void> Rest::ping() {
+    return TRY(read_ping(TRY(text_of({.path = "ping"})))).up
+               ? Result<void>()
+               : fail(Fault::unavailable, "slurmrestd says that slurmctld is not up");
+}
+
+}  // namespace sust::cluster::slurm

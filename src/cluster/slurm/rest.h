@@ -1,0 +1,56 @@
+#pragma once
+
+// Slurm through slurmrestd (openapi v0.0.38), with a token in place of commands.
+
+#include <functional>
+
+#include "cluster/slurm/slurm.h"
+#include "cluster/slurm/transport.h"
+#include "core/http.h"
+
+namespace sust::cluster::slurm {
+
+// One exchange with a server; statuses of 400 and over are answers.
+using Exchange = std::function<Result<core::http::Response>(const core::http::Request& request,
+                                                            Duration within)>;
+// `address` as in RestOptions.
+Exchange open_exchange(const std::string& address, const core::Clock& clock);
+
+class Rest final : public Transport {
+  public:
+    Rest(RestOptions options, Exchange exchange, Duration patience, const core::Clock& clock);
+
+    std::string_view name() const override { return "slurmrestd"; }
+    const std::string& user() const override { return options_.user; }
+    std::set<Capability> lacks() const override;
+    bool takes_option(std::string_view option) const override;
+    Result<std::string> submit(const Submission& submission) override;
+    Result<void> cancel(const std::string& id, const std::string& principal) override;
+    Result<Listing> list() override;
+    Result<std::vector<PastRow>> recall(const std::vector<std::string>& ids) override;
+    Result<Site> look() override;
+    Result<void> drain(const std::string& node, const std::string& reason) override;
+    Result<void> resume(const std::string& node) override;
+    Result<Outlook> outlook(const Resources& resources) override;
+    Result<std::string> version() override;
+    Result<void> ping() override;
+
+  private:
+    struct Question {
+        std::string method = "GET";
+        std::string path;     // after the version
+        std::string as_user;  // empty: ourselves
+        std::string body;
+    };
+    Result<core::http::Response> call(const Question& question);
+    Result<std::string> text_of(const Question& question);
+    core::Error refusal(const core::http::Response& response) const;
+
+    RestOptions options_;
+    Exchange exchange_;
+    Duration patience_;
+    const core::Clock* clock_;
+    std::optional<core::WallTime> expires_;  // of the token that was shown last
+};
+
+}  // namespace sust::cluster::slurm

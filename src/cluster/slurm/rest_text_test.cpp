@@ -1,0 +1,175 @@
+#include "cluster/slurm/rest_text.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "cluster/slurm/pass.h"
+
+namespace sust::cluster::slurm {
+namespace {
+
+using namespace std::chrono_literals;
+using core::Fault;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(SlurmRest, OnlyJobsWithOurMarkAreRead) {
+    const auto rows = read_jobs(R"({"jobs": [
+        {"job_id": 7, "comment": "sust:job-01/2", "user_name": "alice", "job_state": "RUNNING",
+         "state_reason": "None", "nodes": "n[1-2]"},
+        {"job_id": 8, "comment": "", "user_name": "alice", "job_state": "RUNNING"},
+        {"job_id": "9", "comment": "sust:job-02/1"}, 5, null,
+        {"job_id": 10, "comment": "sust:job-03/1", "user_name": "bob", "job_state": ["PENDING"],
+         "state_reason": "Priority", "nodes": ""}]})");
+    ASSERT_TRUE(rows) << core::to_string(rows.error());
+    ASSERT_EQ(rows->size(), 2U);
+    EXPECT_EQ((*rows)[0].id, "7");
+    EXPECT_EQ((*rows)[0].token.value, "job-01");
+    EXPECT_EQ((*rows)[0].epoch, 2);
+    EXPECT_EQ((*rows)[0].user, "alice");
+    EXPECT_EQ((*rows)[0].state, "RUNNING");
+    EXPECT_EQ((*rows)[0].reason, "");
+    EXPECT_THAT((*rows)[0].nodes, ElementsAre("n1", "n2"));
+    EXPECT_EQ((*rows)[1].state, "PENDING") << "later versions say a list";
+    EXPECT_EQ((*rows)[1].reason, "Priority");
+}
+
+TEST(SlurmRest, AnAnswerThatWasCutOffIsNoShorterList) {
+    for (const auto* text : {"", "{", "[]", R"({"jobs": [{"job_id": 7, "comment": "sust:j/1"})"}) {
+        const auto rows = read_jobs(text);
+        ASSERT_FALSE(rows) << text;
+        EXPECT_EQ(rows.error().fault, Fault::unavailable);
+    }
+    EXPECT_FALSE(read_jobs(R"({"errors": []})")) << "no list is not an empty one";
+}
+
+TEST(SlurmRest, PartitionsAreWhatTheirLargestNodesHave) {
+    const auto site = read_site_parts(
+        R"({"nodes": [
+            {"name": "n1", "cpus": 4, "real_memory": 8000, "gres": "gpu:2", "partitions": ["batch"],
+             "state": "idle", "state_flags": [], "reason": ""},
+            {"name": "n2", "cpus": 8, "real_memory": 16000, "gres": "gpu:gh200:4", "partitions":
+             ["batch", "other"], "state": "idle", "state_flags": ["DRAIN"],
+             "reason": "sust: fan is loud"},
+            {"name": "n3", "cpus": 4, "real_memory": 1, "gres": "", "partitions": [],
+             "state": ["ALLOCATED", "DRAIN"], "reason": "power work"},
+            {"name": "n4", "state": "mixed", "state_flags": ["NOT_RESPONDING"]}]})",
+        R"({"partitions": [
+            {"name": "batch", "flags": ["default"], "max_time_limit": 60, "state": "UP",
+             "total_nodes": 2},
+            {"name": "other", "flags": [], "max_time_limit": -1, "state": "DOWN",
+             "total_nodes": 1}]})",
+        "sust: ");
+    ASSERT_TRUE(site) << core::to_string(site.error());
+    ASSERT_EQ(site->partitions.size(), 2U);
+    const auto& batch = site->partitions[0];
+    EXPECT_TRUE(batch.is_default);
+    EXPECT_TRUE(batch.up);
+    EXPECT_EQ(batch.longest, 1h);
+    EXPECT_EQ(batch.nodes, 2);
+    EXPECT_EQ(batch.cores, 8);
+    EXPECT_EQ(batch.memory_bytes, 16000ULL << 20);
+    EXPECT_EQ(batch.gpus, (Gpus{.count = 4, .type = "gh200"}));
+    EXPECT_EQ(site->partitions[1].longest, std::nullopt);
+    ASSERT_EQ(site->nodes.size(), 4U);
+    EXPECT_EQ(site->nodes[0].state, NodeState::idle);
+    EXPECT_TRUE(site->nodes[1].held);
+    EXPECT_EQ(site->nodes[1].hold_reason, "fan is loud");
+    EXPECT_EQ(site->nodes[1].state, NodeState::drained);
+    EXPECT_EQ(site->nodes[2].state, NodeState::draining);
+    EXPECT_EQ(site->nodes[2].reason, "power work");
+    EXPECT_EQ(site->nodes[3].state, NodeState::down);
+}
+
+TEST(SlurmRest, ARefusalIsToldFromWhatPasses) {
+    const auto said = [](int status, const char* text) { return complaint_of(status, text); };
+    const auto refused = said(
+        500, R"({"errors": [{"error_code": 2000, "error": "Invalid partition name specified"}]})");
+    EXPECT_EQ(refused.fault, Fault::invalid);
+    EXPECT_THAT(refused.message, HasSubstr("Invalid partition name"));
+    // A bad token, and a controller that is away.
+    EXPECT_EQ(said(500, R"({"errors": [{"description": "Failed while looking for jobs",
+                            "error_number": -1, "error": "Unspecified error"}]})")
+                  .fault,
+              Fault::unavailable);
+    EXPECT_EQ(said(500, R"({"errors": [{"error_code": 5005, "error": "Zero Bytes"}]})").fault,
+              Fault::unavailable);
+    EXPECT_EQ(said(401, "Authentication failure").fault, Fault::denied);
+    EXPECT_THAT(said(404, "Unable find requested URL").hint, HasSubstr("v0.0.38"));
+    EXPECT_EQ(said(400, R"({"errors": [{"description": "Unknown key \"x\""}]})").fault,
+              Fault::invalid);
+    EXPECT_EQ(said(502, "<html>").fault, Fault::unavailable);
+    EXPECT_TRUE(
+        is_unknown_job(R"({"errors": [{"error_number": 2017, "error": "Invalid job id"}]})"));
+    EXPECT_FALSE(is_unknown_job(R"({"errors": [{"error_number": 2002, "error": "denied"}]})"));
+}
+
+TEST(SlurmRest, ANumberIsASubmissionWhateverElseIsSaid) {
+    EXPECT_EQ(read_submitted(R"({"errors": [{"error_code": 2015}], "job_id": 5})").value(), "5");
+    EXPECT_FALSE(read_submitted(R"({"errors": [], "job_id": 0})"));
+    EXPECT_TRUE(read_ping(R"({"meta": {"Slurm": {"release": "22.05.8"}}, "pings": [
+                               {"ping": "DOWN"}, {"ping": "UP"}]})")
+                    ->up);
+}
+
+TEST(SlurmRest, ASubmissionSaysWhatSbatchWouldBeTold) {
+    Submission submission{.resources = {.nodes = 3,
+                                        .cpus = 8,
+                                        .memory_bytes = (1ULL << 30) + 1,
+                                        .gpus = {.count = 2, .type = "gh200"},
+                                        .time = 90s,
+                                        .qos = "long",
+                                        .nice = 7,
+                                        .options = {{"constraint", "hpc"}, {"exclusive", ""}}},
+                          .name = "job-01",
+                          .comment = "sust:job-01/1",
+                          .directory = "/jobs/job-01/1",
+                          .log = "/jobs/job-01/1/wrapper.log",
+                          .script = "#!/bin/sh\n\xff"};
+    const auto body = nlohmann::json::parse(submit_text(submission));
+    const auto& job = body.at("job");
+    EXPECT_EQ(job.at("nodes"), "3-3");
+    EXPECT_EQ(job.at("tasks"), 3);
+    EXPECT_EQ(job.at("cpus_per_task"), 8);
+    EXPECT_EQ(job.at("memory_per_node"), 1025);
+    EXPECT_EQ(job.at("gpus_per_node"), "gh200:2");
+    EXPECT_EQ(job.at("time_limit"), 2);
+    EXPECT_EQ(job.at("no_requeue"), true);
+    EXPECT_EQ(job.at("constraints"), "hpc");
+    EXPECT_EQ(job.at("exclusive"), "exclusive");
+    EXPECT_FALSE(job.contains("partition"));
+    EXPECT_FALSE(job.at("environment").empty());
+    EXPECT_TRUE(says_option("qos"));
+    EXPECT_FALSE(says_option("switches"));
+}
+
+TEST(SlurmToken, SaysWhoseItIsAndUntilWhenAndIsNeverPrinted) {
+    // {"alg":"HS256","typ":"JWT"} . {"exp":1795609742,"iat":1,"sun":"alice"}
+    const auto* text =
+        "SLURM_JWT=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+        "eyJleHAiOjE3OTU2MDk3NDIsImlhdCI6MSwic3VuIjoiYWxpY2UifQ.c2lnbmF0dXJl\n";
+    const auto pass = parse_token(text);
+    ASSERT_TRUE(pass) << core::to_string(pass.error());
+    EXPECT_EQ(pass->user, "alice");
+    EXPECT_EQ(pass->expires, core::WallTime(1795609742s));
+    EXPECT_EQ(pass->text.reveal().substr(0, 5), "eyJhb");
+    for (const auto* bad :
+         {"", "SLURM_JWT=", "a.b", "a.b.c\r\nX-SLURM-USER-NAME: root", "a b.c.d"}) {
+        EXPECT_FALSE(parse_token(bad)) << bad;
+    }
+    EXPECT_EQ(parse_token("a.AAAA.c")->user, "") << "its claims are no JSON";
+}
+
+TEST(SlurmToken, OthersMayNotReadIt) {
+    const auto folder = core::TemporaryDirectory::create("/tmp", "sust-token-").value();
+    const auto file = folder.path() / "token";
+    ASSERT_TRUE(core::write_file(file, "a.b.c", 0640));
+    const auto refused = read_token(file);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().fault, Fault::denied);
+    ASSERT_TRUE(core::write_file(file, "a.b.c", 0600));
+    EXPECT_TRUE(read_token(file));
+}
+
+}  // namespace
+}  // namespace sust::cluster::slurm
