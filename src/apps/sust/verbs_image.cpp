@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "env/build.h"
 #include "env/environment.h"
+#include "env/export.h"
 #include "env/hold.h"
 #include "env/images.h"
 
@@ -113,6 +114,36 @@ Result<int> image_show(Context& context, const Arguments& arguments) {
     return 0;
 }
 
+Result<int> image_export(Context& context, const Arguments& arguments) {
+    const auto store = TRY(open_store(context));
+    const auto& name = arguments.one("NAME");
+    const env::ExportRequest request{
+        .image = name,
+        .target = arguments.get("--oci").value_or(""),
+        .reference = arguments.get("--reference").value_or(name + ":latest"),
+        .environment = context.environment,
+        .cancelled = [] { return g_interrupted.load(); }};
+    for (const int signal : {SIGINT, SIGTERM}) {
+        ::signal(signal, [](int) { g_interrupted = true; });
+    }
+    Progress progress(context);
+    const auto exported =
+        env::export_image(request, store, context.clock, [&](std::uint64_t bytes) {
+            progress.show(fmt::format("{}: {}", name, core::format_size(bytes)), "exporting");
+        });
+    progress.finish();
+    TRY(exported);
+    print_done(context,
+               {{"image", name},
+                {"reference", request.reference},
+                {"target", request.target.string()},
+                {"digest", exported->manifest.str()},
+                {"bytes", exported->bytes}},
+               fmt::format("image {} is {} in {} ({})", name, request.reference,
+                           request.target.string(), core::format_size(exported->bytes)));
+    return 0;
+}
+
 Result<int> image_rm(Context& context, const Arguments& arguments) {
     const auto& name = arguments.one("NAME");
     TRY(confirm(context, fmt::format("remove image {}?", name)));
@@ -184,6 +215,16 @@ std::vector<Verb> image_verbs() {
          .options = {{"--lock", "", "print its lock: every package with its version"}},
          .examples = {"sust image show trainer"},
          .run = image_show},
+        {.path = "image export",
+         .summary = "an image for container runtimes and registries, as an OCI image",
+         .positionals = {name},
+         .options = {{"--oci", "PATH", "a directory to make, or an archive if it ends in .tar",
+                      Count::one},
+                     {"--reference", "NAME:TAG", "what runtimes call it (default: NAME:latest)"}},
+         .examples = {"sust image export llama-cpp --oci llama-cpp.tar",
+                      "sust image export trainer --oci trainer && "
+                      "skopeo copy oci:trainer:latest docker://registry.example.org/trainer"},
+         .run = image_export},
         {.path = "image rm",
          .summary = "remove an image; refused while something uses it",
          .positionals = {name},

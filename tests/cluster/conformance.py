@@ -1,0 +1,303 @@
+"""One meaning of a job: these cases hold on every back end. test_conformance_*.py run them, each on its own.
+
+A case that a back end cannot have is declared by its site (sites.py) with the reason; it is no skip: the test then
+looks whether the back end really says that it cannot.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from cluster.jobs import Jobs
+from conftest import wait_for
+
+ENDLESS = "while :; do sleep 0.05; done"
+
+
+@pytest.fixture
+def jobs(site, sust, tmp_path):
+    lines = site.configure(sust.root)
+    if lines:
+        (sust.root / "config").mkdir(parents=True, exist_ok=True)
+        (sust.root / "config/backends.toml").write_text(lines)
+    sust.up()
+    site.ready(sust)
+    return Jobs(sust, tmp_path, site.name)
+
+
+def declared(site, jobs, case, text=""):
+    """Whether this back end says that it cannot; then that it says so is what is tested."""
+    if case not in site.declared:
+        return False
+    able = next(one for one in jobs.sust.json("backend", "ls") if one["name"] == site.name)["capabilities"]
+    assert case not in able, f"{site.name} says that it can do {case}"
+    if text:
+        refused = jobs.sust.run("job", "submit", jobs.file("true", text), "--backend", site.name, check=False)
+        assert refused.returncode == 2 and case in refused.stderr, refused.stderr
+    return True
+
+
+def kill_controller(jobs):
+    old = jobs.sust.pid("sustd")
+    os.kill(old, signal.SIGKILL)
+    wait_for("sustd is back", lambda: jobs.sust.pid("sustd") != old and
+             jobs.sust.run("status", check=False).returncode == 0)
+
+
+def submit_many(jobs, count, status):
+    """Through the API, as programs submit: the command line would spend the time on starting itself."""
+    program = ("import http.client, json, socket, sys\n"
+               "link = http.client.HTTPConnection('localhost')\n"
+               "link.sock = socket.socket(socket.AF_UNIX)\n"
+               "link.sock.connect(sys.argv[1])\n"
+               "for number in range(int(sys.argv[2])):\n"
+               "    said = {'command': ['/bin/sh', '-c', 'exit %s' % eval(sys.argv[4], {'n': number})],\n"
+               "            'placement': [{'backend': sys.argv[3]}], 'name': 'n%d' % number}\n"
+               "    link.request('POST', '/api/v1/jobs', json.dumps(said))\n"
+               "    print(json.loads(link.getresponse().read())['id'])\n")
+    return subprocess.run([sys.executable, "-c", program, jobs.sust.root / "run/api.sock", str(count), jobs.backend,
+                           status], capture_output=True, text=True, timeout=600, check=True).stdout.split()
+
+
+# --- How a job ends ---------------------------------------------------------------------------------------------------
+
+
+def test_every_exit_status_is_the_commands_own(site, jobs):
+    made = submit_many(jobs, len(site.statuses), repr(list(site.statuses)) + "[n]")
+    for status, job in zip(site.statuses, made):
+        shown = jobs.end(job, within=300)
+        assert (shown["exit_status"], shown["end"]) == (status, "failed" if status else "completed"), shown
+        assert len(shown["attempts"]) == 1
+
+
+def test_a_signal_is_told_as_a_shell_tells_it(site, jobs):
+    job = jobs.submit("kill -SEGV $$")
+    assert jobs.end(job)["exit_status"] == 128 + signal.SIGSEGV and "SIGSEGV" in jobs.show(job)["reason"]
+
+
+def test_what_cannot_be_executed_did_not_start(site, jobs):
+    path = jobs.folder / "job.toml"
+    path.write_text('command = ["/no/such/program"]\n')
+    job = jobs.sust.json("job", "submit", path, "--backend", site.name)["id"]
+    shown = jobs.end(job)
+    assert shown["end"] == "start_failed" and shown["exit_status"] == 127
+
+
+def test_output_comes_home_in_its_order_and_by_stream(site, jobs):
+    job = jobs.submit("for i in $(seq 300); do echo line $i; done; echo trouble >&2")
+    assert jobs.end(job)["end"] == "completed"
+    assert jobs.out(job).splitlines() == [f"line {i}" for i in range(1, 301)]
+
+
+def test_the_time_limit_is_announced_then_asked_for_then_enforced(site, jobs):
+    text = '[time]\nlimit = "3s"\ngrace = "1s"\n'
+    script = f"trap 'echo noticed' USR1; trap 'echo asked' TERM; echo here; {ENDLESS}"
+    if declared(site, jobs, "notice", text + 'notice = "2s"'):
+        expected = ["here", "asked"]
+    else:
+        text, expected = text + 'notice = "2s"\n', ["here", "noticed", "asked"]
+    job = jobs.submit(script, text)
+    shown = jobs.end(job)
+    assert shown["end"] == "time_limit" and jobs.out(job).splitlines() == expected
+
+
+# --- Ended from outside -----------------------------------------------------------------------------------------------
+
+
+def test_it_is_cancelled_in_every_state(site, jobs):
+    with site.busy():
+        waiting = jobs.submit(ENDLESS)
+        wait_for("it waits", lambda: jobs.show(waiting)["state"] == "queued")
+        jobs.sust.run("job", "cancel", waiting)
+        assert jobs.end(waiting)["end"] == "cancelled" and jobs.show(waiting)["exit_status"] in (None, 143)
+    at_once = jobs.submit(ENDLESS)
+    jobs.sust.run("job", "cancel", at_once)
+    deaf = jobs.submit(f"trap '' TERM; echo here; {ENDLESS}", '[time]\ngrace = "2s"')
+    wait_for("it is at work", lambda: jobs.out(deaf))
+    for _ in range(2):  # running, then stopping
+        jobs.sust.run("job", "cancel", deaf)
+    assert jobs.end(at_once)["end"] == jobs.end(deaf)["end"] == "cancelled"
+    jobs.sust.run("job", "cancel", deaf)  # an ended one is fine
+
+
+def test_somebody_elses_cancellation_is_no_failure(site, jobs):
+    if declared(site, jobs, "native_cancel"):
+        return
+    job = jobs.submit(ENDLESS)
+    shown = jobs.running(job)
+    site.cancel_natively(job, shown)
+    assert jobs.end(job)["end"] == "cancelled"
+
+
+# --- Again ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_as_often_as_is_said(site, jobs):
+    again = '[retry]\ncount = 3\non = ["failed"]\nback_off = "0s"'
+    job = jobs.submit("echo attempt $SUST_JOB_EPOCH; test $SUST_JOB_EPOCH -ge 3", again)
+    shown = jobs.end(job, within=120)
+    assert shown["end"] == "completed" and [a["end"] for a in shown["attempts"]] == ["failed", "failed", "completed"]
+    assert jobs.out(job) == "attempt 3\n"
+
+
+def test_work_longer_than_the_limit_goes_on_in_segments(site, jobs):
+    job = jobs.submit("echo segment $SUST_JOB_EPOCH; test $SUST_JOB_EPOCH -ge 2 || exec sleep 600",
+                      '[time]\nlimit = "10m"\nsegments = "1m"', "--set", "time.segments=1m")
+    # A minute is the shortest segment that is accepted; here one is ended early by its own limit.
+    shown = jobs.end(job, within=150)
+    assert shown["end"] == "completed" and [a["end"] for a in shown["attempts"]] == ["time_limit", "completed"]
+    assert shown["retries"] == 0
+
+
+def test_a_lost_node_ends_the_attempt_and_the_next_one_keeps_off_it(site, jobs):
+    job = jobs.submit("test $SUST_JOB_EPOCH -ge 2 || exec sleep 600", '[retry]\ncount = 1\nback_off = "0s"')
+    shown = jobs.running(job)
+    with site.lost(shown):
+        ended = jobs.end(job, within=240)
+    first, second = ended["attempts"]
+    assert ended["end"] == "completed" and first["end"] in ("node_lost", "vanished")
+    if not declared(site, jobs, "exclude"):
+        assert first["nodes"] != second["nodes"]
+
+
+def test_a_lost_node_without_a_retry_is_the_end(site, jobs):
+    job = jobs.submit("exec sleep 600")
+    with site.lost(jobs.running(job)):
+        assert jobs.end(job, within=240)["end"] in ("node_lost", "vanished")
+
+
+# --- Without the scheduler --------------------------------------------------------------------------------------------
+
+
+def test_a_running_job_does_not_notice_that_the_scheduler_is_away(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    job = jobs.submit("sleep 8; echo done")
+    jobs.running(job)
+    time.sleep(5)  # a controller keeps its state every few seconds
+    with site.away():
+        time.sleep(4)
+        assert jobs.show(job)["state"] in ("running", "unknown", "ended")
+        # The other back end serves on, however long the scheduler's answers take.
+        assert Jobs(jobs.sust, jobs.folder).end(Jobs(jobs.sust, jobs.folder).submit("true"), within=20)
+    shown = jobs.end(job, within=120)
+    assert shown["end"] == "completed" and jobs.out(job) == "done\n" and len(shown["attempts"]) == 1
+
+
+def test_a_job_that_is_submitted_while_the_scheduler_is_away_runs_once_when_it_is_back(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    with site.away():
+        job = jobs.submit("echo run $SUST_JOB_EPOCH")
+        wait_for("why it stands is told", lambda: jobs.show(job)["reason"], 60)
+        assert not jobs.show(job)["final"]
+    shown = jobs.end(job, within=180)
+    assert shown["end"] == "completed" and len(shown["attempts"]) == 1 and jobs.out(job) == "run 1\n"
+
+
+# --- Without the controller -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_of_the_controller_at_any_moment_changes_no_end(site, jobs, seed):
+    chosen = random.Random(seed)
+    again = '[retry]\ncount = 1\non = ["failed"]\nback_off = "0s"'
+    good = jobs.submit("sleep 1; echo one $SUST_JOB_EPOCH")
+    failing = jobs.submit("sleep 1; exit 3")
+    twice = jobs.submit("echo attempt $SUST_JOB_EPOCH; sleep 0.5; test $SUST_JOB_EPOCH -ge 2", again)
+    asked = jobs.submit(ENDLESS)
+    for number in range(5):
+        time.sleep(chosen.uniform(0, 1))
+        kill_controller(jobs)
+        if number == 2:
+            jobs.sust.run("job", "cancel", asked)
+    ends = {job: jobs.end(job, within=180) for job in (good, failing, twice, asked)}
+    assert [ends[job]["end"] for job in (good, failing, twice, asked)] == ["completed", "failed", "completed",
+                                                                           "cancelled"]
+    assert [len(ends[job]["attempts"]) for job in (good, failing, twice)] == [1, 1, 2]
+    assert jobs.out(good) == "one 1\n" and ends[failing]["exit_status"] == 3
+
+
+def test_a_log_is_followed_through_a_restart_of_the_controller(site, jobs):
+    job = jobs.submit("for i in $(seq 40); do echo line $i; sleep 0.1; done")
+    jobs.running(job)
+    follower = subprocess.Popen(jobs.sust.argv("job", "logs", job, "--follow"), env=jobs.sust.environment, text=True,
+                                stdout=subprocess.PIPE)
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(follower.stdout))
+    reader.start()
+    wait_for("the first lines", lambda: len(lines) > 2)
+    kill_controller(jobs)
+    assert follower.wait(120) == 0
+    reader.join()
+    assert [line.strip() for line in lines] == [f"line {i}" for i in range(1, 41)]
+
+
+# --- Odd days ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_short_jobs_all_end(site, jobs):
+    made = submit_many(jobs, site.many, "0")
+    assert len(set(made)) == site.many
+    ours = set(made)
+    wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in ours),
+             within=600)
+    assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in ours} == {"completed"}
+
+
+def test_an_older_attempt_that_is_still_alive_is_fenced(site, jobs):
+    if declared(site, jobs, "job_directory"):
+        return
+    job = jobs.submit(f"echo here; {ENDLESS}")
+    jobs.running(job)
+    attempt = site.attempt(job)
+    fence = attempt.parent / "fence.json"
+    held = json.loads(fence.read_text())
+    fence.write_text(json.dumps(held | {"epoch": held["epoch"] + 1}))  # as a newer attempt does
+    wait_for("it ends by itself", (attempt / "exit.json").exists)
+    assert json.loads((attempt / "exit.json").read_text())["reason"] == "fenced"
+
+
+def test_a_carrier_that_does_not_answer_makes_the_state_unknown_and_never_an_end(site, jobs):
+    if declared(site, jobs, "carrier"):
+        return
+    job = jobs.submit("sleep 12; echo done")
+    jobs.running(job)
+    word = site.attempt(job) / "attempt.json"
+    kept = word.rename(word.with_suffix(".kept"))
+    word.mkdir()  # cannot be read, by nobody
+    try:
+        shown = wait_for("it says that it does not know",
+                         lambda: (now := jobs.show(job))["state"] == "unknown" and now, 30)
+        assert not shown["final"]
+    finally:
+        word.rmdir()
+        kept.rename(word)
+    assert jobs.end(job)["end"] == "completed" and jobs.out(job) == "done\n"
+
+
+def test_output_over_the_bound_keeps_its_end(site, jobs):
+    if declared(site, jobs, "bounded_logs"):
+        return
+    job = jobs.submit("head -c 80000000 /dev/zero | tr '\\0' 'x'; echo; sleep 2; echo the end")
+    assert jobs.end(job, within=120)["end"] == "completed"
+    assert jobs.sust.run("job", "logs", job, "--tail", "2", check=False).stdout.endswith("the end\n") or \
+        jobs.out(job).endswith("the end\n")
+
+
+@pytest.mark.parametrize("text, capability", [("nodes = 2", "several_nodes"), ("tasks_per_node = 2", "several_tasks"),
+                                              ('principal = "nobody"', "principals"),
+                                              ("[gpus]\ncount = 1", "gpus")])
+def test_what_it_says_it_cannot_do_is_refused_by_the_keys_name(site, jobs, text, capability):
+    able = next(one for one in jobs.sust.json("backend", "ls") if one["name"] == site.name)["capabilities"]
+    done = jobs.sust.run("job", "submit", jobs.file("true", text), "--backend", site.name, check=False)
+    if capability not in able:
+        assert done.returncode == 2 and capability in done.stderr, done.stderr
+        assert jobs.sust.json("job", "ls") == []

@@ -1,0 +1,144 @@
+"""What the conformance suite needs of a back end besides `sust`: its configuration, and its failures on demand."""
+
+import contextlib
+import json
+import os
+import signal
+
+from conftest import wait_for
+
+
+class Site:
+    """One back end. What it cannot do it declares, with the reason, and the suite checks the declaration."""
+
+    name = ""
+    # Case -> why it is none here. A key that is a capability is also refused by `sust job submit`.
+    declared: dict[str, str] = {}
+    statuses = (0, 1, 42, 126, 255)
+    many = 100
+    within = 60.0
+
+    def configure(self, root):
+        """Lines of backends.toml for this installation; none for this machine."""
+
+    def ready(self, sust):
+        """Waits until the back end has been looked at."""
+        wait_for(f"{self.name} was looked at",
+                 lambda: sust.run("node", "ls", "--backend", self.name, check=False).returncode == 0)
+
+    def attempt(self, job, epoch=1):
+        """The attempt's directory as this machine sees it, where there is one."""
+        return None
+
+    @contextlib.contextmanager
+    def busy(self):
+        """No node takes a further job."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def away(self):
+        """The scheduler (controller, API server) does not run."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def lost(self, shown):
+        """The node of a running job is lost with everything on it; it is back afterwards."""
+        raise NotImplementedError
+
+    def cancel_natively(self, job, shown):
+        """Somebody ends the job by the scheduler's own means."""
+        raise NotImplementedError
+
+
+class LocalSite(Site):
+    name = "local"
+    declared = {"away": "there is no scheduler between sustd and its jobs",
+                "several_nodes": "this machine is one node",
+                "exclude": "this machine is one node",
+                "native_cancel": "there is no scheduler between sustd and its jobs",
+                "carrier": "a process of this machine is seen without its files"}
+    statuses = tuple(range(256))
+    many = 1000
+
+    def __init__(self):
+        self.sust = None
+
+    def ready(self, sust):
+        self.sust = sust
+
+    def attempt(self, job, epoch=1):
+        return self.sust.root / "data/jobs" / job / str(epoch)
+
+    @contextlib.contextmanager
+    def busy(self):
+        node = self.sust.json("node", "ls", "--backend", "local")[0]["name"]
+        self.sust.run("node", "hold", node, "--reason", "busy with other work", "--backend", "local")
+        try:
+            yield
+        finally:
+            self.sust.run("node", "release", node, "--backend", "local")
+
+    @contextlib.contextmanager
+    def lost(self, shown):
+        """The machine cannot go without us: the wrapper goes, and with it everything of the attempt."""
+        job, epoch = shown["id"], shown["epoch"]
+        wrapper = json.loads((self.attempt(job, epoch) / "attempt.json").read_text())["wrapper"]["pid"]
+        os.kill(wrapper, signal.SIGKILL)
+        yield
+
+
+class SlurmSite(Site):
+    name = "lab"
+    def __init__(self, lab, lines=""):
+        self.lab, self.lines = lab, lines
+        self.shared = None
+
+    def configure(self, root):
+        self.shared = root / "shared"
+        self.shared.mkdir(parents=True, exist_ok=True)
+        return (f'[backend.lab]\ntype = "slurm"\njobs = "{self.shared}"\nperiod = "1s"\ncarrier_grace = "2s"\n'
+                f'silence = "15s"\n{self.lines}'
+                f'[backend.lab.env]\nSLURM_CONF = "{self.lab.environment["SLURM_CONF"]}"\n')
+
+    def ready(self, sust):
+        self.lab.wait_until_up()
+        super().ready(sust)
+
+    def attempt(self, job, epoch=1):
+        return self.shared / job / str(epoch)
+
+    def native(self, job, epoch=1):
+        file = self.attempt(job, epoch) / "native_id"
+        return int(wait_for("Slurm has it", lambda: file.exists() and file.read_text()))
+
+    @contextlib.contextmanager
+    def busy(self):
+        for node in self.lab.nodes:
+            node.drain("busy with other work")
+        try:
+            yield
+        finally:
+            for node in self.lab.nodes:
+                node.resume()
+
+    @contextlib.contextmanager
+    def away(self):
+        self.lab.controller.kill()
+        try:
+            yield
+        finally:
+            self.lab.controller.start()
+            self.lab.wait_until_up()
+
+    @contextlib.contextmanager
+    def lost(self, shown):
+        node = self.lab.node(shown["nodes"][0])
+        node.crash()
+        try:
+            yield
+        finally:
+            node.start()
+            node.wait_for("idle", "idle*")
+
+    def cancel_natively(self, job, shown):
+        self.lab.run("scancel", str(self.native(job)))
