@@ -86,6 +86,7 @@ class Wrapper {
     std::optional<JobLog> out_;
     std::optional<JobLog> err_;
     std::optional<GatedChild> child_;
+    Confinement limits_;
     AttemptWord attempt_;
 
     bool ended_ = false;
@@ -161,16 +162,23 @@ Result<int> Wrapper::cancelled_before_start() {
 Result<ChildPlan> Wrapper::plan_child() {
     out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
     err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
+    const auto share = TRY(read_share(files_)).value_or(Share{});
+    limits_ =
+        TRY(Confinement::make(share, group_name(job_.spec.token, options_.epoch, ::getpid())));
     ChildPlan plan{.argv = job_.launcher,
                    .environment = base_environment(options_.environment),
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
-                   .err = err_->fd()};
+                   .err = err_->fd(),
+                   .limits = &limits_};
     plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
     }
     TRY(place_child(plan.environment));
+    if (!share.gpus.empty()) {
+        plan.environment["CUDA_VISIBLE_DEVICES"] = fmt::format("{}", fmt::join(share.gpus, ","));
+    }
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
@@ -432,6 +440,11 @@ ExitWord Wrapper::exit_word() const {
         case Stop::homeless:
             break;
     }
+    if (stop_ == Stop::none && word.status != 0 && limits_.ran_out_of_memory()) {
+        word.reason = ExitReason::out_of_memory;
+        word.detail =
+            "more than its " + core::format_size(job_.spec.shape.memory_bytes) + " of memory";
+    }
     return word;
 }
 
@@ -440,35 +453,11 @@ int Wrapper::finish() {
     if (auto written = slip_->hand_in(word, clock_); !written) {
         log_.error("the end of the job could not be written", written.error());
     }
+    limits_.remove();
     return word.status;
 }
 
 }  // namespace
-
-core::Environment base_environment(const core::Environment& of_wrapper) {
-    core::Environment base = {
-        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        {"LANG", "C.UTF-8"}};
-    // Who the user is and where its files are; nothing that happened to be set around the caller.
-    for (const auto* name : {"HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-                             "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
-        if (const auto found = of_wrapper.find(name); found != of_wrapper.end()) {
-            base.insert(*found);
-        }
-    }
-    // What a scheduler says about the place that it gave.
-    for (const auto& [name, value] : of_wrapper) {
-        if (name.starts_with("SLURM") || name.ends_with("_VISIBLE_DEVICES") ||
-            name == "GPU_DEVICE_ORDINAL") {
-            base.emplace(name, value);
-        }
-    }
-    return base;
-}
-
-std::string attempt_mark(const Path& attempt_directory) {
-    return "SUST_JOB_ATTEMPT=" + attempt_directory.string();
-}
 
 int run_wrapper(const WrapperOptions& options, const core::Clock& clock, const core::Log& log) {
     Wrapper wrapper(options, clock, log);
