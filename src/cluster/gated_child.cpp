@@ -13,7 +13,7 @@
 namespace sust::cluster {
 namespace {
 
-enum class Step { session, streams, workdir, program };
+enum class Step { session, streams, limits, workdir, program };
 
 struct Report {
     Step step;
@@ -104,6 +104,9 @@ Report become(const ChildPlan& plan, const Ready& ready, pid_t parent, int gate)
     if (!put_streams(plan)) {
         return {Step::streams, errno};
     }
+    if (const int code = plan.limits == nullptr ? 0 : plan.limits->enter(); code != 0) {
+        return {Step::limits, code};
+    }
     if (!plan.workdir.empty() && ::chdir(plan.workdir.c_str()) != 0) {
         return {Step::workdir, errno};
     }
@@ -149,6 +152,8 @@ std::optional<StartFailure> GatedChild::failure() const {
             return failed(125, "open a session");
         case Step::streams:
             return failed(125, "open the standard streams");
+        case Step::limits:
+            return failed(125, "set the limits of memory and cores");
         case Step::workdir:
             return failed(125, "enter the working directory");
         case Step::program:

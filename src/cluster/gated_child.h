@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/confinement.h"
 #include "cluster/job.h"
 #include "core/fd.h"
 
@@ -15,9 +16,10 @@ namespace sust::cluster {
 struct ChildPlan {
     std::vector<std::string> argv;  // argv[0] without '/' is looked up in PATH of `environment`
     core::Environment environment;
-    Path workdir{};                   // empty: that of this process
-    int in = -1, out = -1, err = -1;  // -1: /dev/null for in, inherited for out and err
-    bool new_session = true;          // else a process group of its own in this session
+    Path workdir{};                       // empty: that of this process
+    int in = -1, out = -1, err = -1;      // -1: /dev/null for in, inherited for out and err
+    const Confinement* limits = nullptr;  // that the child enters
+    bool new_session = true;              // else a process group of its own in this session
 };
 
 struct StartFailure {

@@ -38,7 +38,7 @@ struct Gpus {
 struct Shape {
     int nodes = 1;
     int tasks_per_node = 1;
-    int cpus_per_task = 1;
+    int cpus_per_task = 0;           // 0: what others leave of the node, uncounted
     std::uint64_t memory_bytes = 0;  // of each node; 0: what the back end gives
     Gpus gpus;
     bool operator==(const Shape&) const = default;

@@ -43,6 +43,8 @@ std::string reason_of(const ExitWord& word) {
             return "the command cannot be started: " + word.detail;
         case ExitReason::time_limit:
             return word.detail + " reached";
+        case ExitReason::out_of_memory:
+            return word.detail;
         case ExitReason::cancelled:
         case ExitReason::fenced:
         case ExitReason::stopped:
@@ -59,6 +61,8 @@ End end_of(const ExitWord& word) {
             return End::time_limit;
         case ExitReason::cannot_start:
             return End::start_failed;
+        case ExitReason::out_of_memory:
+            return End::out_of_memory;
         case ExitReason::exited:
         case ExitReason::stopped:
             return word.status == 0 ? End::completed : End::failed;

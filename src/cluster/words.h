@@ -28,6 +28,7 @@ struct AttemptFiles {
     Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
+    Path share() const { return path / "share.json"; }
     Path cannot_start() const { return path / "cannot_start"; }  // a launcher's: no task ran
     Path failed() const { return path / "failed"; }     // by a launcher: the first task that failed
     Path native() const { return path / "native_id"; }  // what the scheduler calls it
@@ -62,7 +63,16 @@ struct AttemptWord {
 };
 
 // stopped: by a signal to the wrapper, of which the scheduler may know more.
-enum class ExitReason { exited, signalled, time_limit, cancelled, fenced, cannot_start, stopped };
+enum class ExitReason {
+    exited,
+    signalled,
+    time_limit,
+    cancelled,
+    fenced,
+    cannot_start,
+    stopped,
+    out_of_memory
+};
 std::string_view to_string(ExitReason reason);
 
 struct ExitWord {
@@ -93,6 +103,15 @@ struct VerdictWord {
     core::WallTime time{};
 };
 
+// What an attempt has of its machine, where a back end counts that; absent: whatever is there.
+struct Share {
+    std::vector<int> cores;          // empty: all that the wrapper may use
+    std::uint64_t memory_bytes = 0;  // 0: no limit
+    std::vector<int> gpus;           // empty: nobody says which
+    Path cgroup;  // where the wrapper makes a group for the limit of memory; empty: it makes none
+    bool operator==(const Share&) const = default;
+};
+
 // Reading: an absent file is a value. `invalid` means that the file is there and cannot be
 // believed (not JSON, another token or epoch, a format of another version); every other fault is
 // trouble of the carrier, which may pass.
@@ -106,11 +125,13 @@ Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files);
 // Later ones change nothing.
 Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word);
 Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
+Result<std::optional<Share>> read_share(const AttemptFiles& files);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);
 std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
 std::string verdict_text(const VerdictWord& word);
 std::string orders_text(const Orders& word);
+std::string share_text(const Share& word);
 
 }  // namespace sust::cluster

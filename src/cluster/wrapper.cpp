@@ -94,6 +94,7 @@ class Wrapper {
     std::optional<JobLog> out_;
     std::optional<JobLog> err_;
     std::optional<GatedChild> child_;
+    Confinement limits_;
     AttemptWord attempt_;
 
     bool ended_ = false;
@@ -170,11 +171,15 @@ Result<int> Wrapper::cancelled_before_start() {
 Result<ChildPlan> Wrapper::plan_child() {
     out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
     err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
+    const auto share = TRY(read_share(files_)).value_or(Share{});
+    limits_ =
+        TRY(Confinement::make(share, group_name(job_.spec.token, options_.epoch, ::getpid())));
     ChildPlan plan{.argv = job_.launcher,
                    .environment = base_environment(options_.environment),
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
-                   .err = err_->fd()};
+                   .err = err_->fd(),
+                   .limits = &limits_};
     auto argv = job_.spec.argv;
     // Wherever a back end has put this program, a job reaches its other commands by its name.
     if (argv.front() == "sust-agent") {
@@ -185,6 +190,9 @@ Result<ChildPlan> Wrapper::plan_child() {
         plan.environment[name] = value;
     }
     TRY(place_child(plan.environment));
+    if (!share.gpus.empty()) {
+        plan.environment["CUDA_VISIBLE_DEVICES"] = fmt::format("{}", fmt::join(share.gpus, ","));
+    }
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
@@ -466,6 +474,11 @@ ExitWord Wrapper::exit_word() const {
         case Stop::homeless:
             break;
     }
+    if (stop_ == Stop::none && word.status != 0 && limits_.ran_out_of_memory()) {
+        word.reason = ExitReason::out_of_memory;
+        word.detail =
+            "more than its " + core::format_size(job_.spec.shape.memory_bytes) + " of memory";
+    }
     return word;
 }
 
@@ -474,6 +487,7 @@ int Wrapper::finish() {
     if (auto written = slip_->hand_in(word, clock_); !written) {
         log_.error("the end of the job could not be written", written.error());
     }
+    limits_.remove();
     return word.status;
 }
 

@@ -32,6 +32,17 @@ Reconciler::Reconciler(core::EventLoop& loop, const cluster::Backends& backends,
             fleet_.on_job(status);
             jobs_.on_job(status);
         });
+        if (scheduler->wake_fd() < 0) {
+            continue;
+        }
+        auto woken =
+            loop.on_readable(scheduler->wake_fd(), [this, one = scheduler] { wake(*one); });
+        if (woken) {
+            wakes_.push_back(std::move(*woken));
+        } else {
+            log_.warn("a back end is seen by the clock alone",
+                      {{"backend", name}, {"error", core::to_string(woken.error())}});
+        }
     }
     quick_ = loop.every(k_quick, [this] { guarded(log_, [this] { quick(); }); });
     slow_ = loop.every(k_slow, [this] {
@@ -39,6 +50,11 @@ Reconciler::Reconciler(core::EventLoop& loop, const cluster::Backends& backends,
         guarded(log_, [this] { jobs_.tick(); });
     });
     rare_ = loop.every(k_rare, [this, &api] { guarded(log_, [&api] { api.tick(); }); });
+}
+
+// An end is acted on when it happens; the timer is for what nobody is woken for.
+void Reconciler::wake(cluster::Scheduler& scheduler) {
+    guarded(log_, [&scheduler] { scheduler.poll(); });
 }
 
 void Reconciler::quick() {

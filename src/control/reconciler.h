@@ -4,6 +4,7 @@
 // act through the back end.
 
 #include <memory>
+#include <vector>
 
 #include "cluster/scheduler.h"
 #include "control/api.h"
@@ -18,6 +19,7 @@ class Reconciler {
 
   private:
     void quick();
+    void wake(cluster::Scheduler& scheduler);
 
     const cluster::Backends& backends_;
     tune::Runs& runs_;
@@ -25,6 +27,7 @@ class Reconciler {
     fleet::Fleet& fleet_;
     core::Log log_;
     std::unique_ptr<core::EventLoop::Timer> quick_, slow_, rare_;
+    std::vector<std::unique_ptr<core::EventLoop::Timer>> wakes_;
 };
 
 }  // namespace sust::control

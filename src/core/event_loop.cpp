@@ -1,5 +1,6 @@
 #include "core/event_loop.h"
 
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -9,10 +10,14 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
 #include <pthread.h>
+
+#include "core/fd.h"
 
 namespace sust::core {
 
@@ -64,6 +69,44 @@ class LoopTimer final : public EventLoop::Timer {
 
   private:
     std::shared_ptr<TimerState> state_;
+};
+
+// As TimerState; the descriptor is a copy, so that its end is ours.
+struct ReaderState : std::enable_shared_from_this<ReaderState> {
+    ReaderState(asio::io_context& context, std::function<void()> what)
+        : descriptor(context), task(std::move(what)) {}
+
+    void arm() {
+        descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                              [self = shared_from_this()](boost::system::error_code error) {
+                                  if (!error && !self->cancelled) {
+                                      self->task();
+                                      self->arm_again();
+                                  }
+                              });
+    }
+    void arm_again() {
+        if (!cancelled) {
+            arm();
+        }
+    }
+
+    asio::posix::stream_descriptor descriptor;
+    std::function<void()> task;
+    bool cancelled = false;
+};
+
+class LoopReader final : public EventLoop::Timer {
+  public:
+    explicit LoopReader(std::shared_ptr<ReaderState> state) : state_(std::move(state)) {}
+    ~LoopReader() override {
+        state_->cancelled = true;
+        boost::system::error_code ignored;
+        state_->descriptor.close(ignored);
+    }
+
+  private:
+    std::shared_ptr<ReaderState> state_;
 };
 
 struct Work {
@@ -155,6 +198,23 @@ std::unique_ptr<EventLoop::Timer> EventLoop::every(Duration period, std::functio
     state->period = period;
     state->arm(period);
     return std::make_unique<LoopTimer>(std::move(state));
+}
+
+Result<std::unique_ptr<EventLoop::Timer>> EventLoop::on_readable(int fd,
+                                                                 std::function<void()> task) {
+    Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy) {
+        return fail_errno("copy a descriptor", errno);
+    }
+    auto state = std::make_shared<ReaderState>(impl_->context, std::move(task));
+    boost::system::error_code error;
+    state->descriptor.assign(copy.get(), error);
+    if (error) {
+        return fail_errno("watch a descriptor", error.value());
+    }
+    (void)copy.release();
+    state->arm();
+    return std::unique_ptr<Timer>(std::make_unique<LoopReader>(std::move(state)));
 }
 
 Result<void> EventLoop::offload(std::function<void()> work, std::function<void()> done) {

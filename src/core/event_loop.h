@@ -28,13 +28,17 @@ class EventLoop {
     void stop();
     // From any thread: runs `task` on the loop, in order.
     void post(std::function<void()> task);
-    // Runs on the loop after `delay`. The handle cancels when it is destroyed.
+    // Runs on the loop after `delay`. The handle (of a timer or a descriptor) cancels when it is
+    // destroyed.
     class Timer {
       public:
         virtual ~Timer() = default;
     };
     [[nodiscard]] std::unique_ptr<Timer> after(Duration delay, std::function<void()> task);
     [[nodiscard]] std::unique_ptr<Timer> every(Duration period, std::function<void()> task);
+    // Runs on the loop whenever `fd` is readable; the task reads what makes it so. `fd` stays the
+    // caller's, and open for as long as the handle.
+    [[nodiscard]] Result<std::unique_ptr<Timer>> on_readable(int fd, std::function<void()> task);
     // `work` on the pool, then `done` on the loop. exhausted when 256 pieces of work wait.
     Result<void> offload(std::function<void()> work, std::function<void()> done);
     // Waits for the work that runs and drops what waits (its `done` is never called). Call it after

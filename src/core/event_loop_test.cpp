@@ -4,6 +4,10 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/fd.h"
 
 namespace sust::core {
 namespace {
@@ -28,6 +32,38 @@ TEST(EventLoop, ATimerWhoseHandleIsGoneDoesNotFire) {
     const auto end = loop.after(20ms, [&] { loop.stop(); });
     loop.run();
     EXPECT_FALSE(fired);
+}
+
+TEST(EventLoop, TellsEveryTimeThatADescriptorIsReadable) {
+    const SystemClock clock;
+    EventLoop loop(clock);
+    const Fd counter(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    int told = 0;
+    const auto reader = loop.on_readable(counter.get(), [&] {
+        std::uint64_t value = 0;
+        ASSERT_EQ(::read(counter.get(), &value, sizeof value), sizeof value);
+        if (++told == 3) {
+            loop.stop();
+        } else {
+            value = 1;
+            ASSERT_EQ(::write(counter.get(), &value, sizeof value), sizeof value);
+        }
+    });
+    ASSERT_TRUE(reader);
+    loop.run();
+    EXPECT_EQ(told, 3);
+}
+
+TEST(EventLoop, ADescriptorWhoseHandleIsGoneIsNotWatched) {
+    const SystemClock clock;
+    EventLoop loop(clock);
+    const Fd counter(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    bool told = false;
+    loop.on_readable(counter.get(), [&] { told = true; })->reset();
+    const auto end = loop.after(20ms, [&] { loop.stop(); });
+    loop.run();
+    EXPECT_FALSE(told);
+    EXPECT_FALSE(loop.on_readable(-1, [] {}));
 }
 
 TEST(EventLoop, APeriodicTimerMayEndItself) {

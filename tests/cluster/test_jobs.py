@@ -141,7 +141,10 @@ def test_a_back_end_says_what_it_can_do_and_what_is_amiss(jobs):
     local = jobs.sust.json("backend", "ls")[0]
     assert local["name"] == "local" and "job_directory" in local["capabilities"]
     checked = jobs.sust.json("backend", "check", "local")
-    assert checked["good"] and {line["outcome"] for line in checked["checks"]} == {"good"}
+    assert checked["good"]
+    # Without a control group that is ours, memory is limited in the second best way.
+    amiss = {line["what"] for line in checked["checks"] if line["outcome"] != "good"}
+    assert amiss <= {"limits of memory"}
     node = jobs.sust.json("node", "ls")[0]["name"]
     jobs.sust.run("node", "hold", node, "--reason", "x")
     warned = jobs.sust.run("backend", "check", "local")

@@ -85,7 +85,7 @@ std::vector<std::string> launcher_of(const JobSpec& spec, const SlurmOptions& op
         fmt::format("--nodes={}", shape.nodes),
         fmt::format("--ntasks={}", shape.nodes),
         "--ntasks-per-node=1",
-        fmt::format("--cpus-per-task={}", shape.cpus_per_task * shape.tasks_per_node),
+        fmt::format("--cpus-per-task={}", std::max(1, shape.cpus_per_task) * shape.tasks_per_node),
         "--cpu-bind=none",
         "--export=ALL"};
     words.insert(words.begin(), srun.begin(), srun.end());
