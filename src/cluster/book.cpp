@@ -1,8 +1,11 @@
 #include "cluster/book.h"
 
+#include <cerrno>
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cluster/job_log.h"
 #include "core/text.h"
@@ -37,7 +40,10 @@ Result<std::vector<Path>> subdirectories(const Path& path) {
 // --- Opening ---------------------------------------------------------------------------------
 
 Result<void> Book::open() {
-    TRY(core::make_directories(options_.jobs, 0700));
+    TRY(core::make_directories(options_.jobs, options_.jobs_mode));
+    if (options_.jobs_mode != 0700 && ::chmod(options_.jobs.c_str(), options_.jobs_mode) != 0) {
+        return core::fail_errno("open " + options_.jobs.string() + " to others", errno);
+    }
     std::error_code trouble;
     options_.jobs = std::filesystem::canonical(options_.jobs, trouble);
     if (trouble) {
@@ -56,19 +62,54 @@ Result<void> Book::open() {
 Result<void> Book::find_jobs() {
     for (const auto& directory : TRY(subdirectories(options_.jobs))) {
         const auto name = directory.filename().string();
-        if (name.starts_with(k_forgotten)) {
-            TRY(core::remove_tree(directory));
-        } else if (!core::check_name("job token", name)) {
+        if (!name.starts_with(k_forgotten) && !core::check_name("job token", name)) {
             continue;
-        } else if (!core::path_exists(JobFiles{directory}.job())) {
-            TRY(core::remove_tree(directory));  // a submission that was cut off; nothing started
-        } else {
-            auto job = book(KeptJob::find(directory));
-            job->look();
-            jobs_.emplace(Token{name}, std::move(job));
+        }
+        if (auto found = find_job(directory); !found) {
+            if (found.error().fault != Fault::denied) {
+                return found;
+            }
+            log_.warn("a directory of a job is left alone",
+                      {{"path", directory.string()}, {"error", core::to_string(found.error())}});
         }
     }
     return {};
+}
+
+Result<void> Book::find_job(const Path& directory) {
+    const auto name = directory.filename().string();
+    auto job = book(KeptJob::find(directory));
+    job->set_owner(TRY(owner_of(directory)));
+    {
+        const auto acting = TRY(job->act());
+        // Without it, it is a submission that was cut off; nothing started.
+        if (!name.starts_with(k_forgotten) && core::path_exists(JobFiles{directory}.job())) {
+            job->look();
+            jobs_.emplace(Token{name}, std::move(job));
+            return {};
+        }
+    }
+    return remove(directory);
+}
+
+// Where it is somebody else's, what is in it is removed as they would.
+Result<void> Book::remove(const Path& directory) const {
+    if (const auto owner = TRY(owner_of(directory))) {
+        const auto acting = TRY(ActingAs::begin(*owner));
+        std::error_code trouble;
+        for (const auto& entry : std::filesystem::directory_iterator(directory, trouble)) {
+            TRY(core::remove_tree(entry.path()));
+        }
+        if (trouble) {
+            return core::fail_errno("list " + directory.string(), trouble.value());
+        }
+    }
+    return core::remove_tree(directory);
+}
+
+Result<std::optional<ActingAs>> BookedJob::act() const {
+    return owner_ ? std::optional<ActingAs>(TRY(ActingAs::begin(*owner_)))
+                  : std::optional<ActingAs>();
 }
 
 // --- Verbs -----------------------------------------------------------------------------------
@@ -82,7 +123,13 @@ Result<BookedJob*> Book::find(const Token& token) {
 }
 
 void Book::look(BookedJob& job) {
-    if (!is_final(job.status().state) && job.look()) {
+    if (is_final(job.status().state)) {
+        return;
+    }
+    const auto acting = job.act();
+    if (!acting) {
+        log_.error("a job cannot be looked at: " + job.status().token.value, acting.error());
+    } else if (job.look()) {
         changes_.push_back(job.status());
     }
 }
@@ -113,14 +160,39 @@ Result<void> Book::submit(const JobSpec& spec) {
             {.hint = "wait for one to end, or cancel one"});
     }
     const JobWord word{.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)};
-    auto job = book(TRY(KeptJob::create(options_.jobs, word, clock_)));
+    auto job = TRY(create(word));
     look(*jobs_.emplace(spec.token, std::move(job)).first->second);
     return {};
 }
 
+// The name is taken in our own directory, where nobody else makes any; what is in it is theirs.
+Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
+    const auto owner = TRY(owner_for(word.spec));
+    std::optional<ActingAs> acting;
+    if (owner) {
+        const auto directory = options_.jobs / word.spec.token.value;
+        TRY(remove(directory));  // of a submission that failed half way
+        if (::mkdir(directory.c_str(), 0700) != 0 ||
+            ::lchown(directory.c_str(), owner->uid, owner->gid) != 0) {
+            return core::fail_errno(fmt::format("give {} to {}", directory.string(), owner->name),
+                                    errno);
+        }
+        acting.emplace(TRY(ActingAs::begin(*owner)));
+    }
+    auto job = book(TRY(KeptJob::create(options_.jobs, word, clock_)));
+    job->set_owner(owner);
+    return job;
+}
+
 Result<std::int64_t> Book::resubmit(const Token& token, const Orders& orders) {
     auto* job = TRY(find(token));
-    const auto epoch = TRY(job->resubmit(orders));
+    const auto epoch = [&]() -> Result<std::int64_t> {
+        const auto acting = TRY(job->act());
+        return job->resubmit(orders);
+    }();
+    if (!epoch) {
+        return epoch;
+    }
     look(*job);
     return epoch;
 }
@@ -134,8 +206,11 @@ Result<void> Book::cancel(const Token& token) {
     if (is_final(job.status().state) || !job.kept().has_epoch()) {
         return {};
     }
-    TRY(job.kept().mark_cancelled());
-    TRY(job.stop());
+    TRY([&]() -> Result<void> {
+        const auto acting = TRY(job.act());
+        TRY(job.kept().mark_cancelled());
+        return job.stop();
+    }());
     look(job);
     return {};
 }
@@ -170,6 +245,7 @@ Result<LogChunk> Book::logs(const Token& token, Stream stream, std::uint64_t off
     const auto* job = TRY(find(token));
     const bool ended = is_final(job->status().state);
     const auto& files = job->kept().files();
+    const auto acting = TRY(job->act());
     auto chunk =
         TRY(read_job_log(stream == Stream::out ? files.out() : files.err(), offset, max_bytes));
     chunk.complete = ended && chunk.bytes.empty();
@@ -195,14 +271,14 @@ Result<void> Book::forget(const Token& token) {
     }
     const auto from = options_.jobs / token.value;
     const auto to = options_.jobs / (std::string(k_forgotten) + token.value);
-    TRY(core::remove_tree(to));
+    TRY(remove(to));
     std::error_code trouble;
     std::filesystem::rename(from, to, trouble);
     if (trouble && trouble != std::errc::no_such_file_or_directory) {
         return core::fail_errno("forget " + from.string(), trouble.value());
     }
     jobs_.erase(found);
-    return core::remove_tree(to);
+    return remove(to);
 }
 
 }  // namespace sust::cluster

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "cluster/identity.h"
 #include "cluster/kept_job.h"
 #include "cluster/scheduler.h"
 
@@ -20,6 +21,11 @@ class BookedJob {
 
     const KeptJob& kept() const { return kept_; }
     const JobStatus& status() const { return kept_.status(); }
+    // Whose its files are; nothing: ours.
+    const std::optional<Identity>& owner() const { return owner_; }
+    void set_owner(std::optional<Identity> owner) { owner_ = std::move(owner); }
+    // What touches its files does so as their owner.
+    Result<std::optional<ActingAs>> act() const;
     // One step: looks, acts if something is due, and returns true if the state changed. Not called
     // once the job has ended.
     virtual bool look() = 0;
@@ -29,10 +35,14 @@ class BookedJob {
 
   protected:
     KeptJob kept_;
+
+  private:
+    std::optional<Identity> owner_;
 };
 
 struct BookOptions {
     Path jobs;                         // jobs/<token>/<attempt>/...
+    mode_t jobs_mode = 0700;           // others pass through it to what is theirs
     std::size_t max_live_jobs = 1000;  // not ended
     std::uint64_t log_bytes = k_log_bytes;
     // For the lock of another controller; the kernel frees that of a killed one at once.
@@ -63,6 +73,14 @@ class Book : public Scheduler {
     // has it open.
     Result<void> open();
     virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
+    // Whose files a job's are to be; nothing: ours. denied: it may not be theirs.
+    virtual Result<std::optional<Identity>> owner_for(const JobSpec&) const {
+        return std::optional<Identity>();
+    }
+    // Whose they are, by the owner of its directory, which stands in ours and so cannot be forged.
+    virtual Result<std::optional<Identity>> owner_of(const Path&) const {
+        return std::optional<Identity>();
+    }
     // What the wrapper puts before the command; empty: nothing.
     virtual std::vector<std::string> launcher(const JobSpec&) const { return {}; }
     // Of what runs elsewhere there is nothing to see.
@@ -75,6 +93,9 @@ class Book : public Scheduler {
 
   private:
     Result<void> find_jobs();
+    Result<void> find_job(const Path& directory);
+    Result<std::unique_ptr<BookedJob>> create(const JobWord& word);
+    Result<void> remove(const Path& directory) const;
     Result<BookedJob*> find(const Token& token);
     void look(BookedJob& job);
     std::size_t count_live() const;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/plain_file.h"
+
 namespace sust::cluster {
 
 using core::fail;
@@ -25,7 +27,11 @@ Result<core::FileLock> lock(const Path& job_directory, const core::Deadline& dea
 
 Result<std::int64_t> read_fence(const Path& job_directory) {
     const auto path = fence_file(job_directory);
-    const auto bytes = TRY(core::read_file(path, k_fence_bytes_max));
+    const auto found = TRY(core::read_plain_file_if_any(path, k_fence_bytes_max));
+    if (!found) {
+        return fail(Fault::not_found, "there is no fence", {.where = path.string()});
+    }
+    const auto& bytes = *found;
     const auto document = nlohmann::json::parse(bytes, nullptr, false);
     if (!document.is_object() || document.value("format", nlohmann::json()) != k_format ||
         !document.contains("epoch") || !document["epoch"].is_number_integer() ||

@@ -42,14 +42,15 @@ void JobLog::bound(const core::Log& log) {
 }
 
 Result<LogChunk> read_job_log(const Path& path, std::uint64_t offset, std::size_t max_bytes) {
-    core::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Whoever runs the job may have put a link or a pipe in its place.
+    core::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
     if (!fd) {
         return errno == ENOENT ? Result<LogChunk>(LogChunk{})
                                : core::fail_errno("open " + path.string(), errno);
     }
     struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) {
-        return core::fail_errno("look at " + path.string(), errno);
+    if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+        return core::fail(core::Fault::invalid, path.string() + " is no plain file");
     }
     const auto size = static_cast<std::uint64_t>(info.st_size);
     LogChunk chunk{.end = size};

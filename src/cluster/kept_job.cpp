@@ -103,9 +103,7 @@ Result<void> KeptJob::write_words(const JobWord& word, const core::Clock& clock)
 }
 
 KeptJob KeptJob::find(const Path& directory) {
-    KeptJob job(directory);
-    job.status_.token.value = directory.filename();
-    return job;
+    return KeptJob(directory);
 }
 
 Result<void> KeptJob::load() {
@@ -119,8 +117,11 @@ Result<void> KeptJob::load() {
     if (!word) {
         return fail(Fault::not_found, "job.json is gone", {.where = directory_.path.string()});
     }
+    if (word->spec.token != status_.token) {
+        return fail(Fault::invalid, "job.json is of another job",
+                    {.where = directory_.path.string()});
+    }
     spec_ = std::move(word->spec);
-    status_.token = spec_.token;
     status_.name = spec_.name;
     spec_text_ = job_text({.spec = spec_, .log_bytes = 0});
     return {};
@@ -278,7 +279,8 @@ bool KeptJob::apply(const Sight& sight, const core::Clock& clock, const core::Lo
 
 // An empty file needs no free block.
 Result<void> KeptJob::mark_cancelled() const {
-    const core::Fd mark(::open(files_.cancel().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const core::Fd mark(::open(files_.cancel().c_str(),
+                               O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0600));
     if (!mark) {
         return core::fail_errno("create " + files_.cancel().string(), errno);
     }

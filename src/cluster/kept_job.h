@@ -72,7 +72,9 @@ class KeptJob {
     Result<std::int64_t> resubmit(const Orders& orders, const core::Clock& clock);
 
   private:
-    explicit KeptJob(const Path& directory) : directory_{directory} {}
+    explicit KeptJob(const Path& directory) : directory_{directory} {
+        status_.token.value = directory.filename();
+    }
     Result<void> write_words(const JobWord& word, const core::Clock& clock) const;
     void begin_attempt(std::int64_t epoch);
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "core/plain_file.h"
 #include "core/secret.h"
 #include "core/text.h"
 
@@ -61,7 +62,7 @@ template <class Parse>
 auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
     -> Result<std::optional<decltype(parse(json()))>> {
     using Word = decltype(parse(json()));
-    auto bytes = core::read_file_if_any(path, max_bytes);
+    auto bytes = core::read_plain_file_if_any(path, max_bytes);
     if (!bytes) {
         return bytes.error().fault == Fault::too_large
                    ? fail(Fault::invalid, bytes.error().message, {.where = path.string()})

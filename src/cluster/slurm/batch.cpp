@@ -59,13 +59,13 @@ Result<void> check_options(const JobSpec& spec, const Transport& transport) {
     return {};
 }
 
-std::string batch_script(const KeptJob& job, const SlurmOptions& options) {
+std::string batch_script(const KeptJob& job, const core::Environment& base, const Path& agent) {
     std::string script = "#!/bin/sh\n";
-    for (const auto& [name, value] : options.base) {
+    for (const auto& [name, value] : base) {
         script += fmt::format("export {}={}\n", name, shell_word(value));
     }
     return script + fmt::format("exec {} job --directory {} --epoch {}\n",
-                                shell_word(options.agent.string()),
+                                shell_word(agent.string()),
                                 shell_word(job.directory().path.string()), job.status().epoch);
 }
 
@@ -97,7 +97,7 @@ Resources resources_of(const JobSpec& spec, const SlurmOptions& options, Duratio
     const auto wanted = time_limit + spec.stop_grace + k_slack;
     const auto& shape = spec.shape;
     return {.nodes = shape.nodes,
-            .cpus = shape.cpus_per_task * shape.tasks_per_node,
+            .cpus = std::max(1, shape.cpus_per_task) * shape.tasks_per_node,
             .memory_bytes = shape.memory_bytes,
             .gpus = shape.gpus,
             .time = longest ? std::min(wanted, *longest) : wanted,
@@ -110,19 +110,22 @@ Resources resources_of(const JobSpec& spec, const SlurmOptions& options, Duratio
             .principal = spec.principal};
 }
 
-Result<Submission> submission_of(const KeptJob& job, const SlurmOptions& options,
-                                 std::optional<Duration> longest) {
+Result<Submission> submission_of(const KeptJob& job, const Principal* who,
+                                 const SlurmOptions& options, std::optional<Duration> longest) {
     const auto& files = job.files();
     const auto& token = job.status().token;
     auto resources = resources_of(job.spec(), options, TRY(job.time_limit()), longest);
+    resources.principal = who == nullptr ? "" : who->identity.name;
     resources.exclude_nodes = TRY(job.excluded_nodes());
-    return Submission{.resources = std::move(resources),
-                      .name = token.value,
-                      .comment = comment_of(token, job.status().epoch),
-                      .directory = files.path,
-                      .log = files.wrapper_log(),
-                      .script = batch_script(job, options),
-                      .script_file = files.path / "batch.sh"};
+    return Submission{
+        .resources = std::move(resources),
+        .name = token.value,
+        .comment = comment_of(token, job.status().epoch),
+        .directory = files.path,
+        .log = files.wrapper_log(),
+        .script = batch_script(
+            job, who == nullptr ? options.base : environment_of(*who, options.base), options.agent),
+        .script_file = files.path / "batch.sh"};
 }
 
 }  // namespace sust::cluster::slurm

@@ -122,6 +122,15 @@ std::vector<CheckLine> check_site(Transport& transport, const SlurmOptions& opti
                 listing ? Result<std::string>(fmt::format("{} of ours", listing->jobs.size()))
                         : tl::unexpected<core::Error>(listing.error()),
                 "may this user list jobs?"));
+    for (const auto& name : options.principals) {
+        const auto tried = transport.try_principal(name);
+        lines.push_back(
+            line_of("principal " + name,
+                    tried ? Result<std::string>("can be become")
+                          : tl::unexpected<core::Error>(tried.error()),
+                    rest ? "is its token in token_directory, or that of `user` SlurmUser's?"
+                         : "does `become` become it, and may it use Slurm?"));
+    }
     if (ping) {
         for (auto& line : check_carrier(transport, options, clock)) {
             lines.push_back(std::move(line));

@@ -74,16 +74,34 @@ std::vector<std::string> words_of(const Resources& resources) {
     return words;
 }
 
-Commands::Commands(core::Environment environment, std::string user, Duration patience,
+Commands::Commands(const SlurmOptions& options, const Principals& principals,
                    const core::Clock& clock)
-    : environment_(std::move(environment)),
-      user_(std::move(user)),
-      patience_(patience),
+    : environment_(options.commands),
+      user_(options.user),
+      patience_(options.patience),
+      become_(options.become),
+      principals_(&principals),
       clock_(&clock) {
     environment_.try_emplace("PATH",
                              "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
     environment_["LC_ALL"] = "C.UTF-8";
     environment_["TZ"] = "UTC";  // Slurm's commands tell local times
+}
+
+// Behind the words that become the principal; a name that is not on the list has none.
+Result<std::vector<std::string>> Commands::as(const std::string& principal,
+                                              std::vector<std::string> words) const {
+    if (principal.empty()) {
+        return words;
+    }
+    const auto* who = principals_->named(principal);
+    if (who == nullptr) {
+        return fail(Fault::denied, fmt::format("'{}' is no principal of this back end",
+                                               core::printable(principal, 64)));
+    }
+    auto all = becoming(become_, *who);
+    all.insert(all.end(), words.begin(), words.end());
+    return all;
 }
 
 Result<core::Output> Commands::call(std::vector<std::string> words) const {
@@ -114,13 +132,14 @@ Result<std::string> Commands::submit(const Submission& submission) {
         "sbatch", "--parsable", "--job-name=" + submission.name, "--comment=" + submission.comment,
         // Attempts are ours to count: Slurm starts each once.
         "--no-requeue",
-        // The user's environment neither comes along nor is looked up on the node.
-        "--export=NIL", "--chdir=" + submission.directory.string(),
+        // All is what sbatch has from us. Whatever else may be said here makes the node start the
+        // user's shell to look, and drain itself where that fails.
+        "--export=ALL", "--chdir=" + submission.directory.string(),
         "--output=" + submission.log.string(), "--open-mode=append"};
     const auto words = words_of(submission.resources);
     all.insert(all.end(), words.begin(), words.end());
     all.push_back(submission.script_file.string());
-    const auto text = TRY(text_of(std::move(all)));
+    const auto text = TRY(text_of(TRY(as(submission.resources.principal, std::move(all)))));
     // "7", or "7;cluster"
     const auto id = std::string(core::trim(std::string_view(text).substr(0, text.find(';'))));
     if (!core::parse_integer(id)) {
@@ -130,16 +149,20 @@ Result<std::string> Commands::submit(const Submission& submission) {
     return id;
 }
 
-Result<void> Commands::cancel(const std::string& id, const std::string&) {
+Result<void> Commands::cancel(const std::string& id, const std::string& principal) {
     // The wrapper alone is asked, and asks its command; what does not end is ended by Slurm.
-    TRY(call({"scancel", "--quiet", id}));
+    // As its owner: a number that was given away may be anybody's job by now.
+    TRY(call(TRY(as(principal, {"scancel", "--quiet", id}))));
     return {};
 }
 
 Result<Listing> Commands::list() {
     Listing listing{.asked = clock_->monotonic()};
-    listing.jobs = parse_queue(TRY(text_of({"squeue", "--noheader", "--me", "--all", "--states=all",
-                                            "--format", std::string(k_queue_format)})));
+    auto users = principals_->names();
+    users.push_back(user_);
+    listing.jobs = parse_queue(
+        TRY(text_of({"squeue", "--noheader", "--user=" + core::join(users, ","), "--all",
+                     "--states=all", "--format", std::string(k_queue_format)})));
     return listing;
 }
 
@@ -194,10 +217,20 @@ Result<Outlook> Commands::outlook(const Resources& resources) {
     const auto words = words_of(resources);
     all.insert(all.end(), words.begin(), words.end());
     all.emplace_back("--wrap=true");
-    const auto output = TRY(call(std::move(all)));
+    const auto output = TRY(call(TRY(as(resources.principal, std::move(all)))));
     const auto outlook = parse_test_only(output.err + output.out);
     return outlook ? Result<Outlook>(*outlook)
                    : Result<Outlook>(Outlook{.why = "Slurm gives no estimate"});
+}
+
+Result<void> Commands::try_principal(const std::string& principal) {
+    const auto said = TRY(text_of(TRY(as(principal, {"id", "-un"}))));
+    if (core::trim(said) != principal) {
+        return fail(Fault::denied, fmt::format("`become` gives {} in place of {}",
+                                               core::printable(core::trim(said), 64), principal));
+    }
+    TRY(call(TRY(as(principal, {"squeue", "--noheader", "--me"}))));
+    return {};
 }
 
 Result<std::string> Commands::version() {

@@ -2,6 +2,8 @@
 
 // Slurm through its commands.
 
+#include "cluster/slurm/principals.h"
+#include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 #include "core/process.h"
 
@@ -9,9 +11,8 @@ namespace sust::cluster::slurm {
 
 class Commands final : public Transport {
   public:
-    // `user`: whose name this process has.
-    Commands(core::Environment environment, std::string user, Duration patience,
-             const core::Clock& clock);
+    // `principals` outlives it.
+    Commands(const SlurmOptions& options, const Principals& principals, const core::Clock& clock);
 
     std::string_view name() const override { return "commands"; }
     const std::string& user() const override { return user_; }
@@ -25,16 +26,21 @@ class Commands final : public Transport {
     Result<void> drain(const std::string& node, const std::string& reason) override;
     Result<void> resume(const std::string& node) override;
     Result<Outlook> outlook(const Resources& resources) override;
+    Result<void> try_principal(const std::string& principal) override;
     Result<std::string> version() override;
     Result<void> ping() override;
 
   private:
+    Result<std::vector<std::string>> as(const std::string& principal,
+                                        std::vector<std::string> words) const;
     Result<core::Output> call(std::vector<std::string> words) const;
     Result<std::string> text_of(std::vector<std::string> words) const;
 
     core::Environment environment_;
     std::string user_;
     Duration patience_;
+    std::vector<std::string> become_;
+    const Principals* principals_;
     const core::Clock* clock_;
 };
 

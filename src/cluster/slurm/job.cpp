@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cluster/slurm/batch.h"
+#include "core/plain_file.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -30,8 +31,9 @@ bool is_stuck(const QueueRow& row) {
 }
 
 std::string last_line(const Path& file) {
-    const auto text = core::read_file(file, 256 << 10);
-    const auto trimmed = text ? core::trim(*text) : std::string_view();
+    const auto text =
+        core::read_plain_file_if_any(file, 256 << 10).value_or(std::nullopt).value_or("");
+    const auto trimmed = core::trim(text);
     const auto begin = trimmed.rfind('\n');
     return core::printable(begin == std::string_view::npos ? trimmed : trimmed.substr(begin + 1),
                            400);
@@ -65,8 +67,7 @@ bool SlurmJob::look() {
 // --- What is seen ----------------------------------------------------------------------------
 
 const std::string& SlurmJob::user() const {
-    const auto& principal = kept_.spec().principal;
-    return principal.empty() ? context_.transport.user() : principal;
+    return owner() ? owner()->name : context_.transport.user();
 }
 
 const QueueRow* SlurmJob::row() const {
@@ -85,6 +86,7 @@ std::optional<Sight> SlurmJob::see() {
     }
     // exit.json is the wrapper's last word: with it, nothing of the attempt runs any more.
     if (auto words = kept_.final_words()) {
+        words->nodes = listed == nullptr ? std::vector<std::string>() : listed->nodes;
         return words->stopped ? see_stopped(std::move(*words)) : words;
     }
     const auto attempt = kept_.attempt();
@@ -184,6 +186,10 @@ std::optional<Sight> SlurmJob::see_end(End end, const std::optional<AttemptWord>
         context_.options.book.jobs.string() + "?");
 }
 
+const Principal* SlurmJob::principal() const {
+    return owner() ? context_.principals.named(owner()->name) : nullptr;
+}
+
 bool SlurmJob::is_forgotten() const {
     return !id_.empty() && context_.has_listing_after(std::max(doubtful_since_, context_.opened));
 }
@@ -249,7 +255,9 @@ std::optional<Sight> SlurmJob::see_unsubmitted() {
 // heart tells; a clock of another machine is not asked, only whether the file changes.
 Sight SlurmJob::see_silence(const AttemptWord& attempt) {
     const auto now = context_.clock.monotonic();
-    const auto beat = core::read_file(kept_.files().heartbeat(), 256).value_or("");
+    const auto beat = core::read_plain_file_if_any(kept_.files().heartbeat(), 256)
+                          .value_or(std::nullopt)
+                          .value_or("");
     if (beat != beat_ || beat_since_ == core::MonoTime{}) {
         beat_ = beat;
         beat_since_ = now;
@@ -275,10 +283,16 @@ Sight SlurmJob::conclude(End end, std::string reason) {
 
 Result<void> SlurmJob::begin() {
     TRY(kept_.load());
+    // The file is its owner's to write, the owner of the directory is not.
+    if (kept_.spec().principal != (owner() ? owner()->name : "")) {
+        return core::fail(Fault::denied, "job.json names another principal than it belongs to",
+                          {.where = kept_.directory().path.string()});
+    }
     if (begun_reading_) {
         return {};
     }
-    const auto number = TRY(core::read_file_if_any(kept_.files().native(), k_number_bytes_max));
+    const auto number =
+        TRY(core::read_plain_file_if_any(kept_.files().native(), k_number_bytes_max));
     id_ = number ? std::string(core::trim(*number)) : "";
     cancelled_ = kept_.is_cancelled();
     begun_reading_ = true;
@@ -287,7 +301,7 @@ Result<void> SlurmJob::begin() {
 
 std::optional<Sight> SlurmJob::ask_to_submit() {
     const auto* partition = context_.partition_of(kept_.spec());
-    const auto submission = submission_of(kept_, context_.options,
+    const auto submission = submission_of(kept_, principal(), context_.options,
                                           partition == nullptr ? std::nullopt : partition->longest);
     if (!submission) {
         return unreadable(core::to_string(submission.error()));
@@ -318,6 +332,7 @@ void SlurmJob::on_submitted(const Result<std::string>& id) {
     if (id) {
         id_ = *id;
         trouble_.clear();
+        const auto acting = act();
         // Without it the next controller finds the number in Slurm's list.
         if (const auto kept = core::write_file(kept_.files().native(), id_ + "\n", 0600); !kept) {
             context_.log.warn("a number of Slurm could not be kept",
@@ -352,7 +367,7 @@ void SlurmJob::ask_to_cancel() {
         return;
     }
     const auto posted =
-        context_.worker.post([id = id_, who = kept_.spec().principal,
+        context_.worker.post([id = id_, who = owner() ? owner()->name : std::string(),
                               &transport = context_.transport] { (void)transport.cancel(id, who); },
                              [this, life = std::weak_ptr<int>(life_)] {
                                  if (!life.expired()) {

@@ -8,6 +8,7 @@
 
 #include "cluster/book.h"
 #include "cluster/slurm/memory.h"
+#include "cluster/slurm/principals.h"
 #include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 #include "cluster/worker.h"
@@ -23,6 +24,7 @@ struct Context {
     const core::Clock& clock;
     const core::Log& log;
     Transport& transport;
+    const Principals& principals;
     Worker& worker;
     core::MonoTime opened{};
     std::optional<Listing> listing{};
@@ -59,6 +61,7 @@ class SlurmJob final : public BookedJob {
     void ask_to_cancel();
     // Whose job it is to Slurm.
     const std::string& user() const;
+    const Principal* principal() const;
     bool is_forgotten() const;
     std::optional<End> recall();
     const QueueRow* row() const;  // Slurm's, if it lists the attempt

@@ -62,7 +62,9 @@ bool Rest::takes_option(std::string_view option) const {
 
 Result<Response> Rest::call(const Question& question) {
     // Read each time: whoever renews it writes the file again.
-    const auto pass = TRY(read_token(options_.token_file));
+    const bool own_token = !question.as_user.empty() && !options_.token_directory.empty();
+    const auto pass = TRY(
+        read_token(own_token ? options_.token_directory / question.as_user : options_.token_file));
     expires_ = pass.expires;
     core::http::Request request{
         .method = question.method,
@@ -147,6 +149,11 @@ Result<void> Rest::resume(const std::string&) {
 
 Result<Outlook> Rest::outlook(const Resources&) {
     return Outlook{.why = fmt::format("slurmrestd {} gives no estimate", k_version)};
+}
+
+Result<void> Rest::try_principal(const std::string& principal) {
+    TRY(text_of({.path = "ping", .as_user = principal}));
+    return {};
 }
 
 Result<std::string> Rest::version() {

@@ -32,6 +32,7 @@ class Rest final : public Transport {
     Result<void> drain(const std::string& node, const std::string& reason) override;
     Result<void> resume(const std::string& node) override;
     Result<Outlook> outlook(const Resources& resources) override;
+    Result<void> try_principal(const std::string& principal) override;
     Result<std::string> version() override;
     Result<void> ping() override;
 

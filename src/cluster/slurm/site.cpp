@@ -32,7 +32,7 @@ bool is_address(const std::string& text) {
 Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& user) {
     RestOptions rest{.address = TRY(table.text("rest")).value_or("")};
     if (rest.address.empty()) {
-        for (const auto* key : {"token_file", "user"}) {
+        for (const auto* key : {"token_file", "token_directory", "user"}) {
             if (table.has(key)) {
                 return fail(Fault::invalid, fmt::format("'{}' is of slurmrestd", key),
                             {.where = table.where(key), .hint = "say where it listens: `rest`"});
@@ -46,6 +46,9 @@ Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& u
                      .hint = "\"http://127.0.0.1:6820\" or \"unix:/run/slurmrestd.sock\""});
     }
     rest.token_file = TRY(absolute_path(table, "token_file", {}));
+    if (table.has("token_directory")) {
+        rest.token_directory = TRY(absolute_path(table, "token_directory", {}));
+    }
     rest.user = TRY(table.text("user")).value_or(user);
     return rest;
 }
@@ -57,6 +60,10 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     SlurmOptions options{.name = name, .base = defaults.base};
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
+    options.principals = TRY(table.texts("principals"));
+    if (table.has("become")) {
+        options.become = TRY(table.texts("become"));
+    }
     options.srun = TRY(table.text("srun")).value_or(options.srun);
     options.commands = TRY(table.text_map("env"));
     options.network = TRY(table.text("network")).value_or("");
@@ -65,6 +72,10 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     }
     options.user = own_name();
     options.rest = TRY(read_rest(table, options.user));
+    if (options.commands.count("SLURM_JWT") > 0) {
+        return fail(Fault::invalid, "a token in 'env' would be seen by every job",
+                    {.where = table.where("env"), .hint = "say `rest` and `token_file`"});
+    }
     options.partition = TRY(table.text("partition")).value_or("");
     options.account = TRY(table.text("account")).value_or("");
     using namespace std::chrono_literals;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cluster/slurm/batch.h"
@@ -25,25 +26,28 @@ namespace {
 constexpr Duration k_site_period = 10s;
 constexpr Duration k_period_min = 1s;
 
-std::unique_ptr<Transport> open_transport(const SlurmOptions& options, const core::Clock& clock) {
+std::unique_ptr<Transport> open_transport(const SlurmOptions& options, const Principals& principals,
+                                          const core::Clock& clock) {
     if (!options.rest.address.empty()) {
         return std::make_unique<Rest>(options.rest, open_exchange(options.rest.address, clock),
                                       options.patience, clock);
     }
-    return std::make_unique<Commands>(options.commands, options.user, options.patience, clock);
+    return std::make_unique<Commands>(options, principals, clock);
 }
 
 class Slurm final : public Book {
   public:
-    Slurm(SlurmOptions options, const core::Clock& clock, core::Log log)
+    Slurm(SlurmOptions options, Principals principals, const core::Clock& clock, core::Log log)
         : Book(options.book, clock, std::move(log)),
           slurm_(std::move(options)),
-          transport_(open_transport(slurm_, clock_)),
+          principals_(std::move(principals)),
+          transport_(open_transport(slurm_, principals_, clock_)),
           worker_("slurm"),
           context_{.options = slurm_,
                    .clock = clock_,
                    .log = log_,
                    .transport = *transport_,
+                   .principals = principals_,
                    .worker = worker_,
                    .opened = clock_.monotonic()} {}
 
@@ -69,6 +73,8 @@ class Slurm final : public Book {
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SlurmJob>(std::move(job), context_);
     }
+    Result<std::optional<Identity>> owner_for(const JobSpec& spec) const override;
+    Result<std::optional<Identity>> owner_of(const Path& directory) const override;
     std::vector<std::string> launcher(const JobSpec& spec) const override {
         return launcher_of(spec, slurm_);
     }
@@ -95,6 +101,7 @@ class Slurm final : public Book {
     Result<const Node*> node_named(std::string_view name) const;
 
     SlurmOptions slurm_;
+    Principals principals_;
     std::unique_ptr<Transport> transport_;
     Worker worker_;
     Context context_;
@@ -113,14 +120,47 @@ std::set<Capability> Slurm::capabilities() const {
                              Capability::priorities,    Capability::partitions,
                              Capability::exclude_nodes, Capability::start_estimates,
                              Capability::hold_nodes,    Capability::job_directory};
+    if (!principals_.empty()) {
+        all.insert(Capability::principals);
+    }
     for (const auto lack : transport_->lacks()) {
         all.erase(lack);
     }
     return all;
 }
 
+Result<std::optional<Identity>> Slurm::owner_for(const JobSpec& spec) const {
+    if (spec.principal.empty()) {
+        return std::optional<Identity>();
+    }
+    const auto* who = principals_.named(spec.principal);
+    if (who == nullptr) {
+        return fail(Fault::denied,
+                    fmt::format("{} does not run jobs as {}", slurm_.name,
+                                core::printable(spec.principal, 64)),
+                    {.where = "principal",
+                     .hint = "these it does: " + core::join(principals_.names(), ", ")});
+    }
+    return std::optional<Identity>(who->identity);
+}
+
+Result<std::optional<Identity>> Slurm::owner_of(const Path& directory) const {
+    struct stat info {};
+    if (principals_.empty() || ::lstat(directory.c_str(), &info) != 0 ||
+        info.st_uid == ::geteuid()) {
+        return std::optional<Identity>();
+    }
+    const auto* who = principals_.of(info.st_uid);
+    if (who == nullptr) {
+        return fail(Fault::denied, fmt::format("user {} is no principal of {} any more",
+                                               info.st_uid, slurm_.name));
+    }
+    return std::optional<Identity>(who->identity);
+}
+
 Result<void> Slurm::accepts(const JobSpec& spec) const {
     TRY(check_capabilities(spec, *this));
+    TRY(owner_for(spec));
     TRY(check_options(spec, *transport_));
     if (!context_.site) {
         return {};  // nothing is known yet; sbatch may still refuse
@@ -293,7 +333,10 @@ Result<std::unique_ptr<Scheduler>> open_slurm(SlurmOptions options, const core::
         return fail(Fault::invalid, "jobs and agent are to be absolute paths that nodes see too",
                     {.where = "backend." + options.name});
     }
-    auto slurm = std::make_unique<slurm::Slurm>(std::move(options), clock, std::move(log));
+    auto principals = TRY(core::within("principals", slurm::Principals::find(options.principals)));
+    options.book.jobs_mode = principals.empty() ? 0700 : 0755;
+    auto slurm = std::make_unique<slurm::Slurm>(std::move(options), std::move(principals), clock,
+                                                std::move(log));
     TRY(slurm->find());
     return std::unique_ptr<Scheduler>(std::move(slurm));
 }

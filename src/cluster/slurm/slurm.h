@@ -11,6 +11,8 @@ struct RestOptions {
     std::string address;  // "http://127.0.0.1:6820", "unix:/run/slurmrestd.sock"; empty: none
     Path token_file;      // 0600, renewed by whoever made it
     std::string user;     // whose token it is
+    // DIRECTORY/PRINCIPAL has the token of each; empty: `user` may act as others (SlurmUser).
+    Path token_directory;
 };
 
 struct SlurmOptions {
@@ -21,6 +23,10 @@ struct SlurmOptions {
     std::string srun = "srun";  // likewise; a name is looked up in the job's PATH
     RestOptions rest;
     std::string user;  // whose name this process has
+    // Whose jobs it runs besides our own, and what becomes them in front of a command.
+    std::vector<std::string> principals;
+    std::vector<std::string> become = {"setpriv", "--reuid={uid}", "--regid={gid}", "--init-groups",
+                                       "--"};
     // Of Slurm's commands (SLURM_CONF), beside a small fixed one.
     core::Environment commands;
     // Of the wrapper: its PATH, HOME and the like.

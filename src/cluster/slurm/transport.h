@@ -72,6 +72,8 @@ class Transport {
     virtual Result<void> drain(const std::string& node, const std::string& reason) = 0;
     virtual Result<void> resume(const std::string& node) = 0;
     virtual Result<Outlook> outlook(const Resources& resources) = 0;
+    // Whether we can be this principal.
+    virtual Result<void> try_principal(const std::string& principal) = 0;
     // "slurm 22.05.8", and that its controller answers.
     virtual Result<std::string> version() = 0;
     virtual Result<void> ping() = 0;
