@@ -23,7 +23,7 @@ Engine::Engine(std::shared_ptr<const Model> model)
       nodes_(model_->nodes.size()),
       lines_(model_->queues.size()) {
     for (const auto& group : model_->groups) {
-        cores_there_ += std::int64_t{group.cores} * group.count;
+        counts_.cores_there += std::int64_t{group.cores} * group.count;
     }
     plan_faults();
 }
@@ -55,8 +55,8 @@ bool Engine::advance(Time until, std::size_t most) {
 void Engine::move_to(Time at) {
     const auto passed = static_cast<double>((at - now_).count());
     if (passed > 0) {
-        summary_.core_ms_used += passed * static_cast<double>(cores_used_);
-        summary_.core_ms_there += passed * static_cast<double>(cores_there_);
+        summary_.core_ms_used += passed * static_cast<double>(counts_.cores_used);
+        summary_.core_ms_there += passed * static_cast<double>(counts_.cores_there);
         now_ = at;
     }
 }
@@ -78,7 +78,7 @@ void Engine::plan(Time at, Do what, Uid job, int index) {
                   .index = index});
 }
 
-void Engine::happen(const Event& event) {
+void Engine::happen(const Planned& event) {
     const auto index = static_cast<std::size_t>(event.index);
     switch (event.what) {
         case Do::load:
@@ -186,6 +186,7 @@ Job& Engine::take(Ask ask) {
         by_number_[job.number] = uid;
     }
     ++summary_.submitted;
+    ++counts_.waiting;
     note(Entry::What::submitted, &job);
     const auto wait = drawn(model_->queues[static_cast<std::size_t>(job.ask.queue)].wait);
     if (wait > Duration::zero()) {
@@ -220,6 +221,7 @@ void Engine::begin(Job& job) {
     }
     job.phase = Phase::running;
     job.begun = now_;
+    job.has_begun = true;
     note(Entry::What::begun, &job);
     if (job.is_ours()) {
         orders_.push_back({Order::Kind::begin, job.uid});
@@ -257,7 +259,7 @@ void Engine::stop(Job& job, End as) {
     job.stopping_as = as;
     note(Entry::What::stopping, &job);
     orders_.push_back({Order::Kind::stop, job.uid});
-    plan(now_ + model_->kill_wait, Do::kill, job.uid);
+    plan(now_ + std::max(model_->kill_wait, job.ask.grace), Do::kill, job.uid);
 }
 
 void Engine::finish(Uid uid, int status, bool begun) {
@@ -275,6 +277,7 @@ void Engine::finish(Uid uid, int status, bool begun) {
 
 void Engine::end(Job& job, End as) {
     if (job.phase == Phase::waiting) {
+        --counts_.waiting;
         lines_[static_cast<std::size_t>(job.ask.queue)].erase(place_of(job));
     }
     vacate(job);
@@ -298,7 +301,7 @@ void Engine::vacate(Job& job) {
         return;
     }
     by_end_.erase({job.free_by, job.uid});
-    cores_used_ -= std::int64_t{job.ask.cores} * job.ask.nodes;
+    counts_.cores_used -= std::int64_t{job.ask.cores} * job.ask.nodes;
     for (std::size_t i = 0; i < job.nodes.size(); ++i) {
         const int node = job.nodes[i];
         room_.give(node, job.share());

@@ -11,8 +11,9 @@
 #include <unordered_map>
 
 #include "cluster/scheduler.h"
+#include "cluster/simulated/events.h"
+#include "cluster/simulated/misses.h"
 #include "cluster/simulated/random.h"
-#include "cluster/simulated/state.h"
 
 namespace sust::cluster::simulated {
 
@@ -30,13 +31,13 @@ class Engine {
     // --- what users do; at now()
     // The number. `ask` fits the model.
     int submit(Ask ask);
+    int last_number() const { return last_number_; }
+    Uid next_uid() const { return last_uid_ + 1; }
     void cancel(int number);  // an unknown one is fine
     void hold(int node, std::string reason);
-    void release(int node);
-    // --- what the world reports
+    void release(int node);  // --- what the world reports
     // A command ended. `status` as a shell tells it; `begun`: it was ever started.
     void finish(Uid job, int status, bool begun);
-    // --- what is done to the site
     void inject(const Mishap& mishap);
     // The site's controller was not there until `until`: commands ran on, nothing was scheduled.
     void miss(Time until);
@@ -45,6 +46,7 @@ class Engine {
     std::optional<Mishap::How> away() const;  // while the controller does not serve
     std::vector<Order> take_orders() { return std::exchange(orders_, {}); }
     const Job* find(Uid job) const;
+    const Job* numbered(int number) const;
     std::vector<const Job*> listed() const;  // ours, by number
     std::vector<const Job*> ours() const;    // forgotten ones too
     std::vector<Node> nodes() const;
@@ -52,15 +54,15 @@ class Engine {
     Forecast outlook(const Ask& ask) const;
     const EventLog& log() const { return log_; }
     const Summary& summary() const { return summary_; }
-    std::size_t waiting() const;
     std::size_t running() const { return by_end_.size(); }
+    const Counts& counts() const { return counts_; }
 
   private:
     using Line = std::set<Place>;
 
-    // --- events (engine.cpp)
+    // --- events
     void plan(Time at, Do what, Uid job = 0, int index = 0);
-    void happen(const Event& event);
+    void happen(const Planned& event);
     void happen_to(Do what, Job& job);
     void note(Entry::What what, const Job* job = nullptr, int node = -1, int detail = 0);
     void move_to(Time at);
@@ -120,7 +122,7 @@ class Engine {
     Random random_;
     Time now_{};
     bool certain_ = false;  // of a copy that looks ahead: no chance, no faults, no arrivals
-    std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+    std::priority_queue<Planned, std::vector<Planned>, std::greater<>> events_;
     std::uint64_t planned_ = 0;
     Room room_;
     std::vector<NodeNow> nodes_;
@@ -131,7 +133,8 @@ class Engine {
     Uid last_uid_ = 0;
     int last_number_ = 0;
     std::vector<Uid> heads_;  // the first of their queues that wait
-    std::vector<Uid> gone_;   // to be let go after this event
+    Misses misses_;
+    std::vector<Uid> gone_;  // to be let go after this event
     bool unsettled_ = false;
     bool backfill_planned_ = false;
     Time away_until_ = Time::min();
@@ -141,8 +144,7 @@ class Engine {
     std::vector<Order> orders_;
     EventLog log_;
     Summary summary_;
-    std::int64_t cores_used_ = 0;
-    std::int64_t cores_there_ = 0;
+    Counts counts_;
 };
 
 }  // namespace sust::cluster::simulated

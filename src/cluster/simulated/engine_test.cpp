@@ -279,7 +279,7 @@ TEST(Engine, ACancellationIsHeardInEveryPhase) {
     EXPECT_EQ(site.phase(running), Phase::stopping);
     site.engine.finish(running, 143, true);
     EXPECT_EQ(site.end(running), End::cancelled);
-    EXPECT_EQ(site.engine.waiting(), 0U);
+    EXPECT_EQ(site.engine.counts().waiting, 0U);
 }
 
 // --- Mishaps ---------------------------------------------------------------------------------
@@ -479,7 +479,7 @@ TEST(Engine, TheOutlookIsWhatHappensWhenEveryJobRunsToItsLimit) {
     EXPECT_EQ(never.start, std::nullopt);
     EXPECT_THAT(never.why, HasSubstr("held"));
     EXPECT_NE(site.engine.log().digest, digest) << "by the hold";
-    EXPECT_EQ(site.engine.waiting(), 1U) << "and the probe left nothing behind";
+    EXPECT_EQ(site.engine.counts().waiting, 1U) << "and the probe left nothing behind";
 }
 
 TEST(Engine, AnOutlookOfARoomySiteIsNow) {

@@ -195,6 +195,7 @@ void Engine::forget(Job& job) {
     if (job.phase == Phase::waiting) {
         lines_[static_cast<std::size_t>(job.ask.queue)].erase(place_of(job));
         job.phase = Phase::ended;
+        --counts_.waiting;
         drop(job);
     } else {
         by_number_.erase(job.number);
@@ -227,7 +228,8 @@ void Engine::lose(int node, Duration lasts) {
         return;
     }
     now.down = true;
-    cores_there_ -= model_->group_of(node).cores;
+    ++counts_.nodes_down;
+    counts_.cores_there -= model_->group_of(node).cores;
     reopen(node);
     note(Entry::What::node_lost, nullptr, node);
     for (const auto uid : std::vector<Uid>(now.jobs)) {
@@ -246,7 +248,8 @@ void Engine::bring_back(int node) {
     auto& now = nodes_[static_cast<std::size_t>(node)];
     if (now.down) {
         now.down = false;
-        cores_there_ += model_->group_of(node).cores;
+        --counts_.nodes_down;
+        counts_.cores_there += model_->group_of(node).cores;
         note(Entry::What::node_back, nullptr, node);
         reopen(node);
     }

@@ -66,10 +66,15 @@ bool Engine::try_start(Job& job) {
     if (job.blocked_until_gains > room_.gains()) {
         return false;
     }
-    auto nodes = find_nodes(job);
     const auto wanted = static_cast<std::size_t>(job.ask.nodes);
+    if (const auto found = misses_.find(job.ask, need_of(job), room_.gains())) {
+        job.blocked_until_gains = room_.gains() + (wanted - *found);
+        return false;
+    }
+    auto nodes = find_nodes(job);
     if (nodes.size() < wanted) {
         job.blocked_until_gains = room_.gains() + (wanted - nodes.size());
+        misses_.add(job.ask, need_of(job), nodes.size());
         return false;
     }
     allocate(job, std::move(nodes));
@@ -103,13 +108,7 @@ std::vector<int> Engine::find_nodes(const Job& job) const {
         if (!suits(job, group)) {
             continue;
         }
-        const int end = group.first + group.count;
-        int node = group.first - 1;
-        while (nodes.size() < wanted && (node = room_.find(node + 1, end, need)) >= 0) {
-            if (!is_excluded(job, node)) {
-                nodes.push_back(node);
-            }
-        }
+        room_.find(group.first, group.first + group.count, need, job.ask.excluded, wanted, nodes);
     }
     return nodes;
 }
@@ -122,6 +121,7 @@ void Engine::allocate(Job& job, std::vector<int> nodes) {
         delay += slow_by_;
     }
     job.phase = Phase::starting;
+    --counts_.waiting;
     job.why = Why::none;
     job.allocated = now_;
     job.nodes = std::move(nodes);
@@ -134,7 +134,7 @@ void Engine::allocate(Job& job, std::vector<int> nodes) {
         nodes_[static_cast<std::size_t>(node)].jobs.push_back(job.uid);
     }
     by_end_.insert({job.free_by, job.uid});
-    cores_used_ += std::int64_t{job.ask.cores} * job.ask.nodes;
+    counts_.cores_used += std::int64_t{job.ask.cores} * job.ask.nodes;
     ++summary_.started;
     summary_.waited += now_ - job.submitted;
     summary_.waited_most = std::max(summary_.waited_most, now_ - job.submitted);

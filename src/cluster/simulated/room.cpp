@@ -6,11 +6,6 @@ namespace sust::cluster::simulated {
 
 namespace {
 
-bool has(const Share& free, const Share& need) {
-    return free.cores >= need.cores && free.gpus >= need.gpus && free.memory >= need.memory &&
-           free.until >= need.until;
-}
-
 constexpr Share k_nothing{.cores = -1, .gpus = -1, .memory = -1, .until = Time::min()};
 
 Share most_of(const Share& one, const Share& other) {
@@ -41,26 +36,46 @@ Room::Room(const Model& model) : closed_(model.nodes.size(), false) {
 }
 
 bool Room::fits(int node, const Share& need) const {
-    return has(tree_[leaves_ + static_cast<std::size_t>(node)], need);
+    return covers(tree_[leaves_ + static_cast<std::size_t>(node)], need);
 }
 
-int Room::find(int from, int end, const Share& need) const {
-    return find_below(1, 0, leaves_, static_cast<std::size_t>(from), static_cast<std::size_t>(end),
-                      need);
+struct Room::Search {
+    std::size_t from;
+    std::size_t end;
+    const Share& need;
+    const std::vector<int>& without;
+    std::size_t most;
+    std::vector<int>& found;
+};
+
+void Room::find(int from, int end, const Share& need, const std::vector<int>& without,
+                std::size_t most, std::vector<int>& found) const {
+    find_below(1, 0, leaves_,
+               {.from = static_cast<std::size_t>(from),
+                .end = static_cast<std::size_t>(end),
+                .need = need,
+                .without = without,
+                .most = most,
+                .found = found});
 }
 
 // The tree's maxima may come from different nodes, so that a branch may be looked at in vain.
-int Room::find_below(std::size_t at, std::size_t low, std::size_t high, std::size_t from,
-                     std::size_t end, const Share& need) const {
-    if (high <= from || low >= end || !has(tree_[at], need)) {
-        return -1;
+void Room::find_below(std::size_t at, std::size_t low, std::size_t high,
+                      const Search& search) const {
+    if (high <= search.from || low >= search.end || search.found.size() >= search.most ||
+        !covers(tree_[at], search.need)) {
+        return;
     }
     if (high - low == 1) {
-        return static_cast<int>(low);
+        const auto node = static_cast<int>(low);
+        if (!std::binary_search(search.without.begin(), search.without.end(), node)) {
+            search.found.push_back(node);
+        }
+        return;
     }
     const auto middle = low + (high - low) / 2;
-    const int left = find_below(2 * at, low, middle, from, end, need);
-    return left >= 0 ? left : find_below(2 * at + 1, middle, high, from, end, need);
+    find_below(2 * at, low, middle, search);
+    find_below(2 * at + 1, middle, high, search);
 }
 
 void Room::lift(int node) {

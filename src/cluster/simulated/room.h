@@ -1,7 +1,7 @@
 #pragma once
 
-// What is free on the nodes of a site, and the first node that has enough of it, in the logarithm
-// of their number.
+// What is free on the nodes of a site, and the first nodes that have enough of it, in the logarithm
+// of how many there are.
 
 #include <cstdint>
 #include <vector>
@@ -16,14 +16,23 @@ struct Share {
     std::int64_t gpus = 0;
     std::int64_t memory = 0;
     Time until = Time::min();
+    bool operator==(const Share&) const = default;
 };
+
+// Whether `there` has all that `need` wants.
+inline bool covers(const Share& there, const Share& need) {
+    return there.cores >= need.cores && there.gpus >= need.gpus && there.memory >= need.memory &&
+           there.until >= need.until;
+}
 
 class Room {
   public:
     explicit Room(const Model& model);
 
-    // The first node from `from`, before `end`; -1: none.
-    int find(int from, int end, const Share& need) const;
+    // Adds the first nodes from `from`, before `end`, to `found`, until there are `most` in all;
+    // those of `without`, which is in order, are left out.
+    void find(int from, int end, const Share& need, const std::vector<int>& without,
+              std::size_t most, std::vector<int>& found) const;
     bool fits(int node, const Share& need) const;
     const Share& free(int node) const { return free_[static_cast<std::size_t>(node)]; }
     bool is_closed(int node) const { return closed_[static_cast<std::size_t>(node)]; }
@@ -39,8 +48,8 @@ class Room {
 
   private:
     void lift(int node);
-    int find_below(std::size_t at, std::size_t low, std::size_t high, std::size_t from,
-                   std::size_t end, const Share& need) const;
+    struct Search;
+    void find_below(std::size_t at, std::size_t low, std::size_t high, const Search& search) const;
 
     std::vector<Share> free_;
     std::vector<bool> closed_;

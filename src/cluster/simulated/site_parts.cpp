@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -155,7 +156,9 @@ Result<void> read_jobs(const TomlTable& site, Model& model) {
                     {.where = site.where("jobs"), .hint = "jobs = \"played\", or another clock"});
     }
     model.keeps_ended = TRY(duration_in(site, "keep_ended", 5min));
-    model.kill_wait = TRY(duration_in(site, "kill_wait", 30s));
+    // Only commands wait for it, in real time.
+    const auto wait = static_cast<double>(TRY(duration_in(site, "kill_wait", 30s)).count());
+    model.kill_wait = Duration(std::llround(wait * model.factor));
     const auto backfill = TRY(site.table("backfill"));
     model.backfill_interval = 30s;
     model.backfill_depth = 100;

@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 8> k_faults = {"lose_nodes", "outage",  "
 constexpr std::array<std::string_view, 3> k_paces = {"real", "scaled", "manual"};
 
 // A look ahead ends somewhere.
-constexpr std::size_t k_events_ahead = 500'000;
+constexpr std::size_t k_events_ahead = 100'000;
 constexpr Duration k_ahead = std::chrono::hours(24 * 90);
 
 }  // namespace
@@ -67,6 +67,11 @@ int Model::node_named(std::string_view wanted) const {
     return found == numbers.end() ? -1 : found->second;
 }
 
+const Job* Engine::numbered(int number) const {
+    const auto found = by_number_.find(number);
+    return found == by_number_.end() ? nullptr : find(found->second);
+}
+
 std::vector<const Job*> Engine::listed() const {
     std::vector<const Job*> jobs;
     for (const auto& [number, uid] : by_number_) {
@@ -85,12 +90,6 @@ std::vector<const Job*> Engine::ours() const {
     std::sort(jobs.begin(), jobs.end(),
               [](const Job* one, const Job* other) { return one->uid < other->uid; });
     return jobs;
-}
-
-std::size_t Engine::waiting() const {
-    return static_cast<std::size_t>(
-        std::count_if(jobs_.begin(), jobs_.end(),
-                      [](const auto& entry) { return entry.second.phase == Phase::waiting; }));
 }
 
 std::vector<Node> Engine::nodes() const {
@@ -155,8 +154,8 @@ Forecast Engine::outlook(const Ask& ask) const {
     auto probe = ask;
     probe.is_command = false;
     probe.duration = probe.limit;
-    const auto before = waiting();
-    const auto uid = ahead.last_uid_ + 1;
+    const auto before = counts_.waiting;
+    const auto uid = ahead.next_uid();
     ahead.submit(std::move(probe));
     for (std::size_t i = 0; i < k_events_ahead; ++i) {
         const auto* job = ahead.find(uid);
