@@ -122,8 +122,7 @@ void Site::go_on() {
         }
     }
     if (!is_manual()) {
-        (void)engine_.advance(due(), k_slice);
-        perform();
+        (void)go_to(due());
     }
 }
 
@@ -132,10 +131,21 @@ Result<bool> Site::advance(Time until) {
         return fail(Fault::conflict, "the clock of this site goes by itself",
                     {.hint = "clock = \"manual\" in SITE.toml"});
     }
-    const bool reached = engine_.advance(until, k_slice);
+    const bool reached = go_to(until);
     TRY(journal_->add({.at = engine_.now(), .what = "tick", .words = {}}));
-    perform();
     return reached;
+}
+
+// Moment by moment: what an order is about may be gone a moment later.
+bool Site::go_to(Time until) {
+    for (std::size_t moments = 0; engine_.next() <= until; ++moments) {
+        if (moments == k_slice) {
+            return false;
+        }
+        (void)engine_.advance(engine_.next(), k_slice);
+        perform();
+    }
+    return engine_.advance(until, k_slice);
 }
 
 // --- Calls -----------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class Site {
     Result<void> apply(const Call& call);
     Result<void> call(std::string what, std::string words);
     void take_up(const Job& job);
+    bool go_to(Time until);
     void prune();
     void perform();
     void perform(const Order& order);

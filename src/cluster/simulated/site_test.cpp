@@ -215,6 +215,14 @@ TEST_F(Sites, AManualClockMovesWhenToldAndComesBackWhereItWas) {
     EXPECT_EQ(phase(job), "ended");
 }
 
+TEST_F(Sites, AJobHasItsWordsHoweverLongAgoItIsForgotten) {
+    open("clock = 'manual'\nkeep_ended = '1s'\n[nodes.n]\nnames = 'n1'\ncores = 4\n");
+    submit("job", 1h);
+    EXPECT_TRUE(site_->advance(1000h).value());
+    EXPECT_THAT(told(), ElementsAre("play job", "completed job"));
+    EXPECT_THAT(site_->engine().listed(), IsEmpty());
+}
+
 TEST_F(Sites, MishapsAreInjectedAndBadOnesChangeNothing) {
     open();
     submit("job");
