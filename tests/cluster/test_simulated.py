@@ -352,3 +352,14 @@ def test_the_same_site_looks_ahead_the_same_way(sust, tmp_path):
     assert one == other and one["events"] > 5000 and one["ended"]["node_lost"] > 0
     file.write_text(file.read_text().replace("seed = 4", "seed = 5"))
     assert sust.json("simulate", file, "--until", "3d")["digest"] != one["digest"]
+
+
+def test_an_event_costs_the_same_with_ten_times_the_jobs(build, repository):
+    """The bench's own measure (bench/cluster), at a small scale."""
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("part", repository / "bench/cluster/part_simulated.py")
+    part = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(part)
+    few, _ = part.per_event(build, 1_000, 1_000, 5)
+    many, _ = part.per_event(build, 1_000, 10_000, 3)
+    assert many < 2 * few, f"{many:.2f} us an event with 10,000 jobs, {few:.2f} with 1,000"
