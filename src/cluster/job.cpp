@@ -70,7 +70,7 @@ Result<void> check_range(std::string_view field, std::int64_t value, std::int64_
 Result<void> check_shape(const Shape& shape) {
     TRY(check_range("nodes", shape.nodes, 1, 100'000));
     TRY(check_range("tasks_per_node", shape.tasks_per_node, 1, 10'000));
-    TRY(check_range("cpus_per_task", shape.cpus_per_task, 1, 10'000));
+    TRY(check_range("cpus_per_task", shape.cpus_per_task, 0, 10'000));
     return check_range("gpus", shape.gpus.count, 0, 1'000);
 }
 

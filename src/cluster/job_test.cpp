@@ -55,7 +55,7 @@ TEST(JobSpec, EachFieldThatCannotBeIsNamed) {
     refused("nodes", [](auto& spec) { spec.shape.nodes = 0; });
     refused("nodes", [](auto& spec) { spec.shape.nodes = 2'000'000'000; });
     refused("tasks_per_node", [](auto& spec) { spec.shape.tasks_per_node = -1; });
-    refused("cpus_per_task", [](auto& spec) { spec.shape.cpus_per_task = 0; });
+    refused("cpus_per_task", [](auto& spec) { spec.shape.cpus_per_task = -1; });
     refused("gpus", [](auto& spec) { spec.shape.gpus.count = -1; });
     refused("notice", [](auto& spec) { spec.notice = spec.time_limit; });
     refused("priority", [](auto& spec) { spec.priority = k_priority_max + 1; });

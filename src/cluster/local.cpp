@@ -1,13 +1,20 @@
 #include "cluster/local.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
+#include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/epoll.h>
 
+#include "cluster/cgroup.h"
 #include "cluster/local_job.h"
 #include "cluster/machine.h"
+#include "cluster/tasks.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -19,6 +26,16 @@ namespace {
 
 constexpr std::size_t k_hold_bytes_max = 16 << 10;
 
+Shares::Machine machine_of(const LocalSettings& settings) {
+    auto gpus = gpu_indexes();
+    if (settings.gpus) {
+        gpus.resize(static_cast<std::size_t>(*settings.gpus));
+        std::iota(gpus.begin(), gpus.end(), 0);
+    }
+    return {
+        .cores = core_indexes(), .memory_bytes = this_node().memory_bytes, .gpus = std::move(gpus)};
+}
+
 class Local final : public Book {
   public:
     Local(LocalOptions options, const core::Clock& clock, core::Log log, std::string boot_id)
@@ -27,16 +44,22 @@ class Local final : public Book {
                    .start_wait = options.start_wait,
                    .clock = clock_,
                    .log = log_,
-                   .boot_id = std::move(boot_id)} {}
+                   .boot_id = std::move(boot_id),
+                   .shares = Shares(machine_of(options.settings))},
+          gpu_type_(options.settings.gpu_type.empty() ? gpu_model() : options.settings.gpu_type) {}
+    ~Local() override { jobs_.clear(); }  // they refer to the context
 
-    Result<void> find();
+    Result<void> find(const Path& cgroup);
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::hold_nodes, Capability::job_directory, Capability::start_estimates};
+        return {Capability::several_tasks, Capability::gpus,           Capability::memory_limits,
+                Capability::notice,        Capability::priorities,     Capability::hold_nodes,
+                Capability::job_directory, Capability::start_estimates};
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
+    int wake_fd() const override { return context_.wake.get(); }
     Result<std::vector<Node>> nodes() override;
     void hold(std::string_view node, std::string_view reason, Then<void> then) override {
         then(write_hold(node, reason));
@@ -49,14 +72,22 @@ class Local final : public Book {
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<LocalJob>(std::move(job), context_);
     }
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        const auto count = spec.shape.tasks_per_node;
+        return count > 1 ? tasks_launcher(context_.agent.string(), count, spec.stop_grace)
+                         : std::vector<std::string>();
+    }
 
   private:
     Path hold_file() const { return options_.jobs / ".hold.json"; }
     Result<void> check_node(std::string_view node) const;
     Result<void> write_hold(std::string_view node, std::string_view reason);
     Result<void> remove_hold(std::string_view node);
+    CheckLine memory_line() const;
 
     LocalContext context_;
+    std::string gpu_type_;
+    std::optional<core::Error> no_cgroup_;
 };
 
 Result<std::optional<std::string>> read_hold(const Path& path) {
@@ -69,17 +100,57 @@ Result<std::optional<std::string>> read_hold(const Path& path) {
     return std::optional(document.is_object() ? document.value("reason", "") : "");
 }
 
-Result<void> Local::find() {
+Result<void> Local::find(const Path& cgroup) {
     TRY(core::make_directories(options_.jobs, 0700));
     context_.hold_reason = TRY(read_hold(hold_file()));
-    return open();
+    context_.wake = core::Fd(::epoll_create1(EPOLL_CLOEXEC));
+    if (!context_.wake) {
+        return core::fail_errno("open an epoll", errno);
+    }
+    if (auto opened = open_cgroups(cgroup)) {
+        context_.cgroup = std::move(*opened);
+    } else {
+        no_cgroup_ = std::move(opened).error();
+    }
+    context_.opening = true;
+    auto found = open();
+    context_.opening = false;
+    return found;
 }
 
 // --- Jobs ------------------------------------------------------------------------------------
 
+tl::unexpected<core::Error> too_much(std::string_view field, const std::string& there) {
+    return fail(Fault::invalid, "this machine has " + there, {.where = std::string(field)});
+}
+
+bool is_of_type(std::string model, std::string type) {
+    for (auto* text : {&model, &type}) {
+        std::transform(text->begin(), text->end(), text->begin(),
+                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    }
+    return model.find(type) != std::string::npos;
+}
+
+// What would wait for ever is refused at once.
 Result<void> Local::accepts(const JobSpec& spec) const {
     TRY(check_capabilities(spec, *this));
     const auto node = this_node();
+    const auto need = amount_of(spec.shape);
+    const auto total = context_.shares.total();
+    if (need.cores > total.cores) {
+        return too_much("cpus_per_task", fmt::format("{} cores", total.cores));
+    }
+    if (need.memory_bytes > total.memory_bytes) {
+        return too_much("memory", core::format_size(total.memory_bytes) + " of memory");
+    }
+    if (need.gpus > total.gpus) {
+        return too_much("gpus", fmt::format("{} GPUs", total.gpus));
+    }
+    if (need.gpus > 0 && !is_of_type(gpu_type_, spec.shape.gpus.type)) {
+        return too_much("gpus.type", gpu_type_.empty() ? "GPUs of a type that nobody said"
+                                                       : "GPUs of type " + gpu_type_);
+    }
     const auto& excluded = spec.exclude_nodes;
     if (std::find(excluded.begin(), excluded.end(), node.name) != excluded.end()) {
         return fail(Fault::invalid, "excludes the only node, " + node.name,
@@ -89,6 +160,10 @@ Result<void> Local::accepts(const JobSpec& spec) const {
 }
 
 void Local::poll() {
+    std::array<epoll_event, 64> events{};
+    while (::epoll_wait(context_.wake.get(), events.data(), events.size(), 0) ==
+           static_cast<int>(events.size())) {
+    }
     reap_wrappers(context_);
     Book::poll();
 }
@@ -100,9 +175,17 @@ void Local::outlook(const JobSpec& spec, Then<Outlook> then) {
     Outlook outlook{.where = host_name()};
     if (context_.hold_reason) {
         outlook.why = "the node is held: " + *context_.hold_reason;
+    } else if (auto obstacle =
+                   context_.shares.obstacle({.token = spec.token,
+                                             .need = amount_of(spec.shape),
+                                             .priority = spec.priority,
+                                             .order = std::numeric_limits<std::int64_t>::max(),
+                                             .longest = spec.time_limit},
+                                            clock_.monotonic())) {
+        outlook.why = std::move(*obstacle);
     } else {
         outlook.start = clock_.wall();
-        outlook.why = "jobs of this machine start at once";
+        outlook.why = "what it asks for is free";
     }
     then(std::move(outlook));
 }
@@ -121,6 +204,13 @@ void Local::check(Then<std::vector<CheckLine>> then) {
                      .detail = fmt::format("{}, {} free", options_.jobs.string(),
                                            free ? core::format_size(*free) : "?"),
                      .hint = free ? "" : "is its file system there?"});
+    lines.push_back(memory_line());
+    const auto total = context_.shares.total();
+    lines.push_back({.what = "shares",
+                     .outcome = Outcome::good,
+                     .detail = fmt::format("{} cores, {} of memory, {} GPUs{}", total.cores,
+                                           core::format_size(total.memory_bytes), total.gpus,
+                                           gpu_type_.empty() ? "" : " (" + gpu_type_ + ")")});
     lines.push_back(
         {.what = "node",
          .outcome = context_.hold_reason ? Outcome::warning : Outcome::good,
@@ -129,10 +219,29 @@ void Local::check(Then<std::vector<CheckLine>> then) {
     then(std::move(lines));
 }
 
+CheckLine Local::memory_line() const {
+    using Outcome = CheckLine::Outcome;
+    if (!no_cgroup_) {
+        return {.what = "limits of memory",
+                .outcome = Outcome::good,
+                .detail = "of the whole job, by control groups in " + context_.cgroup.string()};
+    }
+    return {.what = "limits of memory",
+            .outcome = Outcome::warning,
+            .detail =
+                "of each process by itself (RLIMIT_DATA), and an end for want of memory "
+                "counts as failed: " +
+                core::to_string(*no_cgroup_),
+            .hint =
+                "delegate a group of cgroup v2 to this user, and name it in backends.toml: "
+                "[local] cgroup = \"/sys/fs/cgroup/...\""};
+}
+
 // --- The one node ----------------------------------------------------------------------------
 
 Result<std::vector<Node>> Local::nodes() {
     Node node = this_node();
+    node.gpus = {.count = context_.shares.total().gpus, .type = gpu_type_};
     node.held = context_.hold_reason.has_value();
     node.hold_reason = context_.hold_reason.value_or("");
     node.observed = clock_.wall();
@@ -177,9 +286,10 @@ Result<void> Local::remove_hold(std::string_view node) {
 
 Result<std::unique_ptr<Scheduler>> open_local(LocalOptions options, const core::Clock& clock,
                                               core::Log log) {
+    const auto cgroup = options.settings.cgroup;
     auto local =
         std::make_unique<Local>(std::move(options), clock, std::move(log), TRY(core::boot_id()));
-    TRY(local->find());
+    TRY(local->find(cgroup));
     return std::unique_ptr<Scheduler>(std::move(local));
 }
 

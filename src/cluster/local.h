@@ -1,14 +1,24 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "cluster/book.h"
 
 namespace sust::cluster {
 
+// What a site says of this machine; what is absent is looked up.
+struct LocalSettings {
+    std::optional<int> gpus;
+    std::string gpu_type;
+    Path cgroup;  // a folder of control groups that is delegated to us
+};
+
 struct LocalOptions {
     BookOptions book;
     Path agent;  // the sust-agent program
+    LocalSettings settings;
     // Before the second start of a wrapper that ended too early; then 4, 16 and 64 times as long.
     Duration start_wait = std::chrono::milliseconds(100);
 };

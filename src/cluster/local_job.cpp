@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster/confinement.h"
 #include "cluster/processes.h"
 #include "cluster/wrapper.h"
 #include "core/text.h"
@@ -23,7 +26,9 @@ namespace {
 
 constexpr int k_tries_max = 5;  // starts of a wrapper that ends before its command began
 constexpr Duration k_wait_for_disk =
-    30s;                            // until a verdict that could not be written is tried again
+    30s;                                // until a verdict that could not be written is tried again
+constexpr Duration k_last_words = 10s;  // from the end of the grace to that of the wrapper
+constexpr Duration k_longest = std::chrono::hours(24 * 365);
 constexpr Duration k_ending = 10s;  // processes stuck in the kernel may not hold up a verdict
 constexpr std::size_t k_wrapper_log_max = 256 << 10;
 
@@ -70,15 +75,17 @@ bool LocalJob::is_starting() const {
 bool LocalJob::look() {
     const bool changed = kept_.apply(see(), context_.clock, context_.log);
     if (is_final(status().state)) {
-        wrapper_.reset();
+        give_back();
     }
     return changed;
 }
 
 Sight LocalJob::see() {
     if (const auto loaded = kept_.load(); !loaded && !kept_.has_epoch()) {
+        context_.shares.doubt(status().token);
         return unreadable(loaded.error());
     }
+    recall_share();
     if (auto sight = see_wrapper()) {
         return *sight;
     }
@@ -108,6 +115,9 @@ std::optional<Sight> LocalJob::see_wrapper() {
             return unreadable(pidfd.error());
         }
         wrapper_ = *pidfd ? std::move(**pidfd) : core::Fd();
+        if (wrapper_ && !child_) {
+            wake_at_end_of(wrapper_);
+        }
     }
     if (!wrapper_ || has_ended(wrapper_)) {
         return std::nullopt;
@@ -179,6 +189,9 @@ Sight LocalJob::see_unstarted() {
     if (context_.hold_reason) {
         return {.event = Event::waiting, .reason = "the node is held: " + *context_.hold_reason};
     }
+    if (auto waits = take_share()) {
+        return *waits;
+    }
     if (started_ != 0) {
         last_failure_ = early_end(kept_.files());
         started_ = 0;
@@ -212,6 +225,92 @@ Sight LocalJob::give_up() {
     return std::move(*concluded);
 }
 
+// --- Its share of the machine ----------------------------------------------------------------
+
+Claim LocalJob::claim() const {
+    const auto& spec = kept_.spec();
+    const auto limit = kept_.time_limit().value_or(spec.time_limit);
+    std::error_code trouble;
+    const auto written = std::filesystem::last_write_time(kept_.directory().job(), trouble);
+    return {.token = status().token,
+            .need = amount_of(spec.shape),
+            .priority = spec.priority,
+            .order = trouble ? 0 : written.time_since_epoch().count(),
+            .longest =
+                std::min(limit, k_longest) + std::min(spec.stop_grace, k_longest) + k_last_words};
+}
+
+// What an earlier controller gave it, before anybody is given anything.
+void LocalJob::recall_share() {
+    if (recalled_) {
+        return;
+    }
+    const auto& token = status().token;
+    const auto share = read_share(kept_.files());
+    if (!share) {
+        context_.shares.doubt(token);
+        return;
+    }
+    recalled_ = true;
+    context_.shares.leave(token);  // no doubt any more
+    if (*share) {
+        share_ = **share;
+        const auto attempt = kept_.attempt();
+        const auto ran = attempt && *attempt ? context_.clock.wall() - (*attempt)->started
+                                             : core::Duration::zero();
+        context_.shares.keep(token, *share_, context_.clock.monotonic() + claim().longest - ran);
+    }
+}
+
+// Nothing if it has one. It is on disk before the wrapper reads it, and the next controller.
+std::optional<Sight> LocalJob::take_share() {
+    if (share_) {
+        return {};
+    }
+    const auto wanted = claim();
+    Sight waits{.event = Event::waiting};
+    if (context_.opening && wanted.need != Amount{}) {
+        context_.shares.enter(wanted);
+        waits.reason = "its turn is found out";
+        return waits;
+    }
+    auto share = context_.shares.ask(wanted, context_.clock.monotonic(), waits.reason);
+    if (!share) {
+        return waits;
+    }
+    share->cgroup = share->memory_bytes > 0 ? context_.cgroup : Path();
+    if (*share != Share{}) {
+        const auto kept = core::write_file(kept_.files().share(), share_text(*share), 0600);
+        if (!kept) {
+            context_.shares.leave(wanted.token);
+            waits.reason = core::to_string(kept.error());
+            return waits;
+        }
+    }
+    share_ = std::move(*share);
+    return {};
+}
+
+void LocalJob::give_back() {
+    context_.shares.leave(status().token);
+    if (share_ && !share_->cgroup.empty() && attempt_) {  // of a wrapper that was killed
+        (void)::rmdir(
+            (share_->cgroup / group_name(status().token, status().epoch, attempt_->wrapper.pid))
+                .c_str());
+    }
+    wrapper_.reset();
+    child_.reset();
+}
+
+// Once: a process that has ended would go on waking us until all of its job is seen.
+void LocalJob::wake_at_end_of(const core::Fd& process) {
+    epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.fd = process.get()}};
+    if (::epoll_ctl(context_.wake.get(), EPOLL_CTL_ADD, process.get(), &event) != 0) {
+        context_.log.warn("the end of a job will be seen later than it could be",
+                          {{"job", status().token.value}});
+    }
+}
+
 // --- What is done ----------------------------------------------------------------------------
 
 // The wrapper leads a session of its own: it outlives this process and whoever started that.
@@ -229,6 +328,10 @@ Result<void> LocalJob::start() {
          .err = log.get(),
          .new_session = true}));
     started_ = child.pid();
+    child_ = core::Fd(::fcntl(child.pidfd(), F_DUPFD_CLOEXEC, 0));
+    if (child_) {
+        wake_at_end_of(child_);
+    }
     context_.wrappers.push_back(started_);
     child.detach();
     return {};
@@ -247,6 +350,8 @@ Result<std::int64_t> LocalJob::resubmit(const Orders& orders) {
     const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
     attempt_.reset();
     wrapper_.reset();
+    share_.reset();
+    recalled_ = false;
     started_ = 0;
     tries_ = 0;
     last_failure_.clear();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/book.h"
+#include "cluster/share.h"
 #include "core/fd.h"
 
 namespace sust::cluster {
@@ -18,6 +19,10 @@ struct LocalContext {
     const core::Clock& clock;
     const core::Log& log;
     std::string boot_id;
+    Shares shares;
+    Path cgroup{};         // where wrappers make groups for limits of memory; empty: nowhere
+    core::Fd wake{};       // an epoll of the processes whose end is to be seen
+    bool opening = false;  // not everybody is in line yet
     std::optional<std::string> hold_reason{};
     std::vector<pid_t> wrappers{};  // children of this process that were not reaped yet
 };
@@ -28,6 +33,10 @@ void reap_wrappers(LocalContext& context);
 class LocalJob final : public BookedJob {
   public:
     LocalJob(KeptJob kept, LocalContext& context) : BookedJob(std::move(kept)), context_(context) {}
+    ~LocalJob() override { context_.shares.leave(status().token); }
+
+    // What it asks of the machine; of its specification as it was read.
+    Claim claim() const;
 
     bool look() override;
     Result<void> stop() override;
@@ -40,13 +49,20 @@ class LocalJob final : public BookedJob {
     Sight see_abandoned();
     std::optional<Sight> see_permission();
     Sight give_up();
+    void recall_share();
+    std::optional<Sight> take_share();
+    void give_back();
+    void wake_at_end_of(const core::Fd& process);
     Result<void> start();
     bool is_starting() const;
 
     LocalContext& context_;
     std::optional<AttemptWord> attempt_;
-    core::Fd wrapper_;   // pidfd of the wrapper that attempt.json names
-    pid_t started_ = 0;  // the wrapper that we started, until attempt.json is seen
+    std::optional<Share> share_;
+    bool recalled_ = false;  // whether an earlier controller gave it a share
+    core::Fd wrapper_;       // pidfd of the wrapper that attempt.json names
+    core::Fd child_;         // of the one that we started
+    pid_t started_ = 0;      // the wrapper that we started, until attempt.json is seen
     int tries_ = 0;
     std::string last_failure_;
     core::MonoTime next_try_{};

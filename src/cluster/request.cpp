@@ -70,7 +70,7 @@ std::string name_of(const std::vector<std::string>& command, bool is_script) {
 Result<void> read_shape(const TomlTable& table, Shape& shape) {
     shape.nodes = TRY(count_of(table, "nodes", 1, 100'000, 1));
     shape.tasks_per_node = TRY(count_of(table, "tasks_per_node", 1, 10'000, 1));
-    shape.cpus_per_task = TRY(count_of(table, "cpus_per_task", 1, 10'000, 1));
+    shape.cpus_per_task = TRY(count_of(table, "cpus_per_task", 0, 10'000, 1));
     shape.memory_bytes = TRY(table.size("memory")).value_or(0);
     return read_part(table, "gpus", [&](const TomlTable& part) -> Result<void> {
         shape.gpus.count = TRY(count_of(part, "count", 1, 1'000, 1));

@@ -59,7 +59,7 @@ TEST(JobRequest, EverythingHasADefaultButTheCommand) {
     EXPECT_EQ(request->name, "sleep");
     EXPECT_EQ(request->placement.front().backend, "local");
     EXPECT_EQ(request->retry.count, 0);
-    EXPECT_EQ(request->shape, Shape{});
+    EXPECT_EQ(request->shape, Shape{.cpus_per_task = 1});
     const auto none = read("name = 'x'");
     ASSERT_FALSE(none);
     EXPECT_THAT(none.error().message, HasSubstr("no command"));

@@ -19,8 +19,10 @@ namespace {
 
 constexpr int k_format = 1;
 constexpr std::size_t k_detail_bytes_max = 1024;
-constexpr std::array<std::string_view, 7> k_reasons = {
-    "exited", "signalled", "time_limit", "cancelled", "fenced", "cannot_start", "stopped"};
+constexpr std::array<std::string_view, 8> k_reasons = {"exited",    "signalled",    "time_limit",
+                                                       "cancelled", "fenced",       "cannot_start",
+                                                       "stopped",   "out_of_memory"};
+constexpr int k_index_max = 100'000;  // of a core or a GPU
 
 std::string dump(const json& document) {
     // Paths and texts may hold any bytes; a word that cannot be written would be worse than one
@@ -128,7 +130,8 @@ std::string job_text(const JobWord& word) {
                  {"labels", spec.labels},
                  {"options", spec.options},
                  {"exclude_nodes", spec.exclude_nodes},
-                 {"log_bytes", word.log_bytes}});
+                 {"log_bytes", word.log_bytes},
+                 {"launcher", word.launcher}});
 }
 
 Result<std::optional<JobWord>> read_job(const JobFiles& files) {
@@ -157,6 +160,7 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
         document.at("options").get_to(spec.options);
         document.at("exclude_nodes").get_to(spec.exclude_nodes);
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
+        word.launcher = document.value("launcher", word.launcher);  // absent: none
         if (auto checked = check_spec(spec); !checked) {
             throw std::invalid_argument(core::to_string(checked.error()));
         }
@@ -241,6 +245,31 @@ Result<std::optional<Orders>> read_orders(const AttemptFiles& files) {
             orders.time_limit = duration(limit.get<double>());
         }
         return orders;
+    });
+}
+
+std::string share_text(const Share& word) {
+    return dump({{"format", k_format},
+                 {"cores", word.cores},
+                 {"memory_bytes", word.memory_bytes},
+                 {"gpus", word.gpus},
+                 {"cgroup", word.cgroup.string()}});
+}
+
+Result<std::optional<Share>> read_share(const AttemptFiles& files) {
+    return read_word(files.share(), k_job_bytes_max, [](const json& document) {
+        Share share{.cores = document.at("cores").get<std::vector<int>>(),
+                    .memory_bytes = document.at("memory_bytes").get<std::uint64_t>(),
+                    .gpus = document.at("gpus").get<std::vector<int>>(),
+                    .cgroup = document.at("cgroup").get<std::string>()};
+        for (const auto* indexes : {&share.cores, &share.gpus}) {
+            for (const int index : *indexes) {
+                if (index < 0 || index > k_index_max) {
+                    throw std::invalid_argument("an index is out of range");
+                }
+            }
+        }
+        return share;
     });
 }
 

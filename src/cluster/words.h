@@ -28,7 +28,9 @@ struct AttemptFiles {
     Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
-    Path native() const { return path / "native_id"; }  // what the scheduler calls it
+    Path share() const { return path / "share.json"; }
+    Path cannot_start() const { return path / "cannot_start"; }  // a launcher's: no task ran
+    Path native() const { return path / "native_id"; }           // what the scheduler calls it
     Path orders() const { return path / "orders.json"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
@@ -47,6 +49,7 @@ struct JobFiles {
 struct JobWord {
     JobSpec spec;
     std::uint64_t log_bytes = k_log_bytes;
+    std::vector<std::string> launcher{};  // put before the command; empty: it is started as it is
 };
 
 struct AttemptWord {
@@ -59,7 +62,16 @@ struct AttemptWord {
 };
 
 // stopped: by a signal to the wrapper, of which the scheduler may know more.
-enum class ExitReason { exited, signalled, time_limit, cancelled, fenced, cannot_start, stopped };
+enum class ExitReason {
+    exited,
+    signalled,
+    time_limit,
+    cancelled,
+    fenced,
+    cannot_start,
+    stopped,
+    out_of_memory
+};
 std::string_view to_string(ExitReason reason);
 
 struct ExitWord {
@@ -83,6 +95,15 @@ struct VerdictWord {
     core::WallTime time{};
 };
 
+// What an attempt has of its machine, where a back end counts that; absent: whatever is there.
+struct Share {
+    std::vector<int> cores;          // empty: all that the wrapper may use
+    std::uint64_t memory_bytes = 0;  // 0: no limit
+    std::vector<int> gpus;           // empty: nobody says which
+    Path cgroup;  // where the wrapper makes a group for the limit of memory; empty: it makes none
+    bool operator==(const Share&) const = default;
+};
+
 // Reading: an absent file is a value. `invalid` means that the file is there and cannot be
 // believed (not JSON, another token or epoch, a format of another version); every other fault is
 // trouble of the carrier, which may pass.
@@ -93,11 +114,13 @@ Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token
                                           std::int64_t epoch);
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
 Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
+Result<std::optional<Share>> read_share(const AttemptFiles& files);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);
 std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
 std::string verdict_text(const VerdictWord& word);
 std::string orders_text(const Orders& word);
+std::string share_text(const Share& word);
 
 }  // namespace sust::cluster

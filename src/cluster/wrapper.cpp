@@ -15,6 +15,8 @@
 #include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
+#include "cluster/notice.h"
+#include "cluster/place.h"
 #include "cluster/processes.h"
 #include "cluster/signals.h"
 #include "cluster/words.h"
@@ -54,6 +56,7 @@ class Wrapper {
     Result<void> begin();
     Result<int> cancelled_before_start();
     Result<ChildPlan> plan_child();
+    Result<void> place_child(core::Environment& environment) const;
 
     void watch();
     void handle(int signal);
@@ -61,6 +64,8 @@ class Wrapper {
     void tick();
     void beat();
     void send(int signal) const;
+    MonoTime notice_time(MonoTime start) const;
+    void notify();
     void stop(Stop cause, int signal);
     void kill_everything();
     void end_leftovers();
@@ -81,6 +86,7 @@ class Wrapper {
     std::optional<JobLog> out_;
     std::optional<JobLog> err_;
     std::optional<GatedChild> child_;
+    Confinement limits_;
     AttemptWord attempt_;
 
     bool ended_ = false;
@@ -91,6 +97,7 @@ class Wrapper {
     Stop stop_ = Stop::none;
     int homeless_ticks_ = 0;
     MonoTime time_is_up_;
+    MonoTime notice_at_ = MonoTime::max();
     MonoTime kill_at_ = MonoTime::max();
     MonoTime next_tick_;
     MonoTime next_beat_;
@@ -155,18 +162,44 @@ Result<int> Wrapper::cancelled_before_start() {
 Result<ChildPlan> Wrapper::plan_child() {
     out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
     err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
-    ChildPlan plan{.argv = job_.spec.argv,
+    const auto share = TRY(read_share(files_)).value_or(Share{});
+    limits_ =
+        TRY(Confinement::make(share, group_name(job_.spec.token, options_.epoch, ::getpid())));
+    ChildPlan plan{.argv = job_.launcher,
                    .environment = base_environment(options_.environment),
                    .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
                    .out = out_->fd(),
-                   .err = err_->fd()};
+                   .err = err_->fd(),
+                   .limits = &limits_};
+    plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
+    }
+    TRY(place_child(plan.environment));
+    if (!share.gpus.empty()) {
+        plan.environment["CUDA_VISIBLE_DEVICES"] = fmt::format("{}", fmt::join(share.gpus, ","));
     }
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
     return plan;
+}
+
+// The only node of a job is known without being told; of several, whoever started this wrapper
+// told it its own. A launcher of several nodes finds that out on each of them.
+Result<void> Wrapper::place_child(core::Environment& environment) const {
+    const bool alone = job_.spec.shape.nodes == 1;
+    if (!alone && !job_.launcher.empty()) {
+        return {};
+    }
+    const Place place{.head_node = node_name()};
+    const auto here = alone ? place : TRY(place_of(options_.environment, node_name()));
+    if (job_.launcher.empty()) {
+        tell_place(environment, here, 0, 1);
+    } else {
+        tell_node(environment, here);
+    }
+    return {};
 }
 
 // attempt.json names the child before the child is let through to the command.
@@ -187,6 +220,9 @@ Result<void> Wrapper::begin() {
     TRY(core::write_file(files_.attempt(), attempt_text(attempt_), 0600));
     const auto now = clock_.monotonic();
     time_is_up_ = now + job_.spec.time_limit;
+    if (job_.spec.notice > Duration::zero()) {
+        notice_at_ = notice_time(now);
+    }
     next_tick_ = now + k_tick;
     next_beat_ = now + k_heartbeat;
     child_->let_through();
@@ -212,6 +248,10 @@ void Wrapper::watch() {
             handle(*signal);
         }
         const auto now = clock_.monotonic();
+        if (now >= notice_at_) {
+            notice_at_ = MonoTime::max();
+            notify();
+        }
         if (now >= time_is_up_) {
             time_is_up_ = MonoTime::max();
             stop(Stop::time_limit, SIGTERM);
@@ -232,7 +272,7 @@ void Wrapper::watch() {
 }
 
 core::Duration Wrapper::until_next() const {
-    const auto at = std::min({time_is_up_, next_tick_, next_beat_, kill_at_});
+    const auto at = std::min({notice_at_, time_is_up_, next_tick_, next_beat_, kill_at_});
     const auto left = std::chrono::ceil<core::Duration>(at - clock_.monotonic());
     return std::max(left, core::Duration::zero());
 }
@@ -255,6 +295,26 @@ void Wrapper::handle(int signal) {
 void Wrapper::send(int signal) const {
     if (!ended_ && ::kill(-child_->pid(), signal) != 0) {
         ::kill(child_->pid(), signal);
+    }
+}
+
+// The last segment of a job may be shorter than its notice; half of it is for working.
+MonoTime Wrapper::notice_time(MonoTime start) const {
+    const auto limit = job_.spec.time_limit;
+    return start + std::max(limit - job_.spec.notice, limit / 2);
+}
+
+// A launcher passes it on to its tasks, which are not all here.
+void Wrapper::notify() {
+    if (stop_ != Stop::none) {
+        return;
+    }
+    log_.info("the time limit is near: giving notice",
+              {{"limit", core::format_duration(job_.spec.time_limit)}});
+    if (job_.launcher.empty()) {
+        give_notice(::getpid());
+    } else {
+        ::kill(child_->pid(), SIGUSR1);
     }
 }
 
@@ -360,6 +420,12 @@ ExitWord Wrapper::exit_word() const {
         word.detail = failure->detail;
         return word;
     }
+    if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
+        told && !job_.launcher.empty()) {
+        word.reason = ExitReason::cannot_start;
+        word.detail = core::printable(core::trim(*told), 400);
+        return word;
+    }
     switch (stop_) {
         case Stop::cancelled:
             word.reason = ExitReason::cancelled;
@@ -379,6 +445,11 @@ ExitWord Wrapper::exit_word() const {
         case Stop::homeless:
             break;
     }
+    if (stop_ == Stop::none && word.status != 0 && limits_.ran_out_of_memory()) {
+        word.reason = ExitReason::out_of_memory;
+        word.detail =
+            "more than its " + core::format_size(job_.spec.shape.memory_bytes) + " of memory";
+    }
     return word;
 }
 
@@ -387,35 +458,11 @@ int Wrapper::finish() {
     if (auto written = slip_->hand_in(word, clock_); !written) {
         log_.error("the end of the job could not be written", written.error());
     }
+    limits_.remove();
     return word.status;
 }
 
 }  // namespace
-
-core::Environment base_environment(const core::Environment& of_wrapper) {
-    core::Environment base = {
-        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        {"LANG", "C.UTF-8"}};
-    // Who the user is and where its files are; nothing that happened to be set around the caller.
-    for (const auto* name : {"HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-                             "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
-        if (const auto found = of_wrapper.find(name); found != of_wrapper.end()) {
-            base.insert(*found);
-        }
-    }
-    // What a scheduler says about the place that it gave.
-    for (const auto& [name, value] : of_wrapper) {
-        if (name.starts_with("SLURM") || name.ends_with("_VISIBLE_DEVICES") ||
-            name == "GPU_DEVICE_ORDINAL") {
-            base.emplace(name, value);
-        }
-    }
-    return base;
-}
-
-std::string attempt_mark(const Path& attempt_directory) {
-    return "SUST_JOB_ATTEMPT=" + attempt_directory.string();
-}
 
 int run_wrapper(const WrapperOptions& options, const core::Clock& clock, const core::Log& log) {
     Wrapper wrapper(options, clock, log);

@@ -87,6 +87,34 @@ def test_gpus_of_the_node_are_the_commands(jobs):
     assert jobs.end(job)["end"] == "completed" and jobs.out(job) == "0,1\n"
 
 
+def test_a_gang_has_its_tasks_on_every_node_and_each_knows_its_place(jobs, site):
+    job = jobs.submit("echo $SUST_RANK/$SUST_WORLD_SIZE $SUST_LOCAL_RANK/$SUST_LOCAL_SIZE "
+                      "$SUST_NODE_RANK/$SUST_NODES $SUST_NODE_NAME $SUST_HEAD_NODE", "nodes = 3\ntasks_per_node = 2")
+    assert jobs.end(job)["end"] == "completed"
+    assert sorted(jobs.out(job).splitlines()) == [
+        f"{rank}/6 {rank % 2}/2 {rank // 2}/3 n{rank // 2 + 1} n1" for rank in range(6)]
+    assert site.job(job)["nodes"] == "n[1-3]"
+
+
+def test_the_first_task_that_fails_ends_the_gang(jobs):
+    job = jobs.submit("test $SUST_RANK = 3 && exit 9; exec sleep 600", "nodes = 2\ntasks_per_node = 2")
+    shown = jobs.end(job)
+    assert shown["end"] == "failed" and shown["exit_status"] == 9
+
+
+def test_a_gang_hears_of_its_time_limit_before_and_ends_with_one_of_its_nodes(jobs, site):
+    script = "trap 'echo soon' USR1; echo here; while :; do sleep 0.05; done"
+    warned = jobs.submit(script, 'nodes = 2\n[time]\nlimit = "4s"\nnotice = "2s"\ngrace = "1s"')
+    assert jobs.end(warned)["end"] == "time_limit"
+    assert sorted(jobs.out(warned).splitlines()) == ["here", "here", "soon", "soon"]
+    lost = jobs.submit("echo $$ >>$SUST_JOB_ATTEMPT/pids; exec sleep 600", "nodes = 3")
+    pids = wait_for("all are there", lambda: (file := jobs.shared / lost / "1/pids").exists()
+                    and len(found := file.read_text().split()) == 3 and found)
+    site.mishap("lose_nodes", nodes="n3")
+    assert jobs.end(lost)["end"] == "node_lost"
+    wait_for("nothing of it is left", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+
+
 def test_a_time_limit_and_a_cancellation_go_through_the_stop_ladder(jobs):
     script = "trap 'echo asked; exit 3' TERM; echo here; while :; do sleep 0.05; done"
     limited = jobs.submit(script, '[time]\nlimit = "1s"')
@@ -108,7 +136,7 @@ def test_a_waiting_job_says_why_and_is_cancelled_where_it_waits(jobs, site):
 
 @pytest.mark.parametrize("text, named", [
     ('partition = "none-such"', "there are: all"),
-    ("nodes = 2", "one task on one node"),
+    ("nodes = 9", "4 nodes"),
     ("cpus_per_task = 1000", "cores"),
     ('memory = "900TB"', "nodes of"),
     ("[gpus]\ncount = 9", "GPUs"),

@@ -2,6 +2,7 @@
 
 #include "apps/common/identity.h"
 #include "cluster/local.h"
+#include "cluster/sites/local_site.h"
 #include "cluster/sites/sites.h"
 #include "cluster/wrapper.h"
 #include "control/api.h"
@@ -39,13 +40,20 @@ Result<core::FileLock> lock(const core::Places& places) {
     return std::move(*held);
 }
 
-Result<std::vector<cluster::Site>> backends_file(const Setup& setup) {
+struct BackendsFile {
+    cluster::LocalSettings local;
+    std::vector<cluster::Site> sites;
+};
+
+Result<BackendsFile> backends_file(const Setup& setup) {
     constexpr std::size_t k_file_bytes_max = 1 << 20;
     const auto file = setup.places.config / "backends.toml";
-    const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max));
-    return cluster::read_sites(text.value_or(""), file.string(),
-                               {.agent = setup.places.bin / "sust-agent",
-                                .base = cluster::base_environment(setup.environment)});
+    const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max)).value_or("");
+    return BackendsFile{
+        .local = TRY(cluster::read_local(text, file.string())),
+        .sites = TRY(cluster::read_sites(text, file.string(),
+                                         {.agent = setup.places.bin / "sust-agent",
+                                          .base = cluster::base_environment(setup.environment)}))};
 }
 
 std::vector<std::string> runner(const Setup& setup) {
@@ -101,11 +109,12 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     auto database = TRY(core::Database::open(places.data / "sust.db"));
     TRY(control::migrate(database));
     auto store = TRY(store::Store::open(places.store(), clock));
-    const auto scheduler = TRY(
-        cluster::open_local({.book = {.jobs = places.jobs()}, .agent = places.bin / "sust-agent"},
-                            clock, log.component("jobs")));
-    const auto others =
-        cluster::open_sites(TRY(backends_file(setup)), clock, log.component("jobs"));
+    const auto backends_said = TRY(backends_file(setup));
+    const auto scheduler = TRY(cluster::open_local({.book = {.jobs = places.jobs()},
+                                                    .agent = places.bin / "sust-agent",
+                                                    .settings = backends_said.local},
+                                                   clock, log.component("jobs")));
+    const auto others = cluster::open_sites(backends_said.sites, clock, log.component("jobs"));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 

@@ -38,10 +38,10 @@ class Simulated final : public Book {
 
     std::string_view name() const override { return simulated_.name; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_nodes, Capability::several_tasks,  Capability::gpus,
-                Capability::memory_limits, Capability::time_limits,    Capability::priorities,
-                Capability::partitions,    Capability::exclude_nodes,  Capability::hold_nodes,
-                Capability::job_directory, Capability::start_estimates};
+        return {Capability::several_nodes, Capability::several_tasks,   Capability::gpus,
+                Capability::memory_limits, Capability::time_limits,     Capability::priorities,
+                Capability::partitions,    Capability::exclude_nodes,   Capability::hold_nodes,
+                Capability::job_directory, Capability::start_estimates, Capability::notice};
     }
     std::optional<Duration> longest(const JobSpec& spec) const override {
         const auto* partition = context_.partition_of(spec);
@@ -59,6 +59,9 @@ class Simulated final : public Book {
   protected:
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SiteJob>(std::move(job), context_);
+    }
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        return launcher_of(spec, simulated_);
     }
     bool may_forget(const BookedJob& job) const override { return is_final(job.status().state); }
 
@@ -119,16 +122,9 @@ Result<void> fits(const JobSpec& spec, const PartitionRow& partition) {
 
 Result<void> Simulated::accepts(const JobSpec& spec) const {
     TRY(check_capabilities(spec, *this));
-    const auto said = TRY(submission_of(spec, simulated_));
+    TRY(submission_of(spec, simulated_));
     if (!context_.site) {
         return {};  // nothing is known yet; the site may still refuse
-    }
-    const bool plays = said.duration || context_.site->plays;
-    if (!plays && (spec.shape.nodes > 1 || spec.shape.tasks_per_node > 1)) {
-        return fail(
-            Fault::invalid, "a command that is really run here is one task on one node",
-            {.where = spec.shape.nodes > 1 ? "nodes" : "tasks_per_node",
-             .hint = fmt::format("options.{}.duration = \"10m\" has it played", simulated_.name)});
     }
     const auto* partition = context_.partition_of(spec);
     if (partition == nullptr) {

@@ -89,6 +89,9 @@ Result<void> LocalHands::start(const Launch& launch, Wrapper& wrapper) {
     if (!log) {
         return core::fail_errno("open " + path.string(), errno);
     }
+    // For a launcher of several nodes.
+    TRY(core::write_file(wrapper.files.path / "nodes", core::join(launch.nodes, "\n") + "\n",
+                         0600));
     auto environment = launch.base;
     environment["SUST_NODE_NAME"] = launch.nodes.front();
     std::vector<std::string> devices;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/tasks.h"
 #include "core/text.h"
 
 namespace sust::cluster::simulated {
@@ -42,7 +43,7 @@ const PartitionRow* Context::partition_of(const JobSpec& spec) const {
 Result<Submission> submission_of(const JobSpec& spec, const SimulatedOptions& options) {
     Submission said{.token = spec.token};
     said.nodes = spec.shape.nodes;
-    said.cores = spec.shape.tasks_per_node * spec.shape.cpus_per_task;
+    said.cores = std::max(1, spec.shape.tasks_per_node * spec.shape.cpus_per_task);
     said.memory_bytes = spec.shape.memory_bytes;
     said.gpus = spec.shape.gpus;
     said.partition = spec.partition.empty() ? options.partition : spec.partition;
@@ -73,6 +74,36 @@ Result<Submission> submission_of(const JobSpec& spec, const SimulatedOptions& op
         }
     }
     return said;
+}
+
+namespace {
+
+// One of the launcher's tasks is a node: it finds its place in the list that the site wrote, and
+// starts the tasks of that node.
+constexpr std::string_view k_node_script =
+    "list=$SUST_JOB_ATTEMPT/nodes\n"
+    "SUST_NODE_RANK=$SUST_RANK SUST_NODES=$SUST_WORLD_SIZE SUST_HEAD_NODE=$(sed -n 1p \"$list\")\n"
+    "SUST_NODE_NAME=$(sed -n $((SUST_RANK + 1))p \"$list\")\n"
+    "export SUST_NODE_RANK SUST_NODES SUST_HEAD_NODE SUST_NODE_NAME\n"
+    "unset SUST_RANK SUST_WORLD_SIZE SUST_LOCAL_RANK SUST_LOCAL_SIZE\n"
+    "exec \"$@\"\n";
+
+}  // namespace
+
+std::vector<std::string> launcher_of(const JobSpec& spec, const SimulatedOptions& options) {
+    const auto& shape = spec.shape;
+    if (shape.nodes == 1 && shape.tasks_per_node == 1) {
+        return {};
+    }
+    const auto agent = options.agent.string();
+    const auto tasks = tasks_launcher(agent, shape.tasks_per_node, spec.stop_grace);
+    if (shape.nodes == 1) {
+        return tasks;
+    }
+    auto words = tasks_launcher(agent, shape.nodes, spec.stop_grace);
+    words.insert(words.end(), {"/bin/sh", "-c", std::string(k_node_script), "node"});
+    words.insert(words.end(), tasks.begin(), tasks.end());
+    return words;
 }
 
 const JobRow* SiteJob::row() const {

@@ -33,6 +33,9 @@ struct Context {
 // What the site is told of an attempt. invalid: an option of the job is no word of this back end.
 Result<Submission> submission_of(const JobSpec& spec, const SimulatedOptions& options);
 
+// What starts the tasks of a command on its nodes, which are all this machine.
+std::vector<std::string> launcher_of(const JobSpec& spec, const SimulatedOptions& options);
+
 class SiteJob final : public BookedJob {
   public:
     SiteJob(KeptJob kept, Context& context) : BookedJob(std::move(kept)), context_(context) {}

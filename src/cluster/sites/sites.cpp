@@ -74,6 +74,7 @@ Result<std::vector<Site>> read_sites(std::string_view text, const std::string& o
         sites.push_back(TRY(read_site(name, *table, defaults)));
         TRY(table->no_other_keys());
     }
+    TRY(document.table("local"));  // read_local's
     TRY(document.no_other_keys());
     return sites;
 }

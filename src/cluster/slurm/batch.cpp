@@ -76,7 +76,7 @@ std::vector<std::string> resource_words(const JobSpec& spec, const SlurmOptions&
     std::vector<std::string> words{
         fmt::format("--nodes={}", shape.nodes),
         fmt::format("--ntasks-per-node={}", shape.tasks_per_node),
-        fmt::format("--cpus-per-task={}", shape.cpus_per_task),
+        fmt::format("--cpus-per-task={}", std::max(1, shape.cpus_per_task)),
         fmt::format("--time={}", minutes(longest ? std::min(wanted, *longest) : wanted))};
     const auto add = [&](std::string_view name, const std::string& value) {
         if (!value.empty()) {
