@@ -245,8 +245,13 @@ Result<void> Wrapper::begin() {
 
 // As the scheduler calls it, where there is one: several of its nodes may be one host.
 std::string Wrapper::node_name() const {
-    const auto found = options_.environment.find("SLURMD_NODENAME");
-    return found == options_.environment.end() ? host_name() : found->second;
+    for (const auto* name : {"SUST_NODE_NAME", "SLURMD_NODENAME"}) {
+        if (const auto found = options_.environment.find(name);
+            found != options_.environment.end()) {
+            return found->second;
+        }
+    }
+    return host_name();
 }
 
 // --- While the command runs ------------------------------------------------------------------

@@ -77,9 +77,9 @@ std::span<const Option> global_options() {
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> k_verbs = [] {
         std::vector<Verb> all;
-        for (auto* make :
-             {up_verbs, config_verbs, image_verbs, data_verbs, model_verbs, tune_verbs, serve_verbs,
-              job_verbs, node_verbs, key_verbs, chat_verbs, gc_verbs, completion_verbs}) {
+        for (auto* make : {up_verbs, config_verbs, image_verbs, data_verbs, model_verbs, tune_verbs,
+                           serve_verbs, job_verbs, node_verbs, key_verbs, chat_verbs, gc_verbs,
+                           simulate_verbs, completion_verbs}) {
             for (auto& verb : make()) {
                 all.push_back(std::move(verb));
             }

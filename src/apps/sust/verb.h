@@ -112,6 +112,7 @@ std::vector<Verb> job_verbs();
 std::vector<Verb> key_verbs();
 std::vector<Verb> chat_verbs();
 std::vector<Verb> gc_verbs();
+std::vector<Verb> simulate_verbs();
 std::vector<Verb> completion_verbs();
 
 }  // namespace sust::cli

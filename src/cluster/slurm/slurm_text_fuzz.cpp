@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "cluster/node_names.h"
 #include "cluster/slurm/text.h"
 #include "core/text.h"
 
@@ -21,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)slurm::parse_partitions(text);
     (void)slurm::parse_nodes(text, "sust: ");
     constexpr std::size_t k_most = 1000;
-    if (slurm::expand_nodes(text, k_most).size() > k_most) {
+    if (sust::cluster::expand_nodes(text, k_most).size() > k_most) {
         std::abort();
     }
     (void)slurm::parse_time(text);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/node_names.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -57,42 +58,6 @@ NodeState node_state(std::string_view text) {
     };
     const auto found = k_states.find(name);
     return found == k_states.end() ? NodeState::unknown : found->second;
-}
-
-// A range of one bracket: "001-003" keeps its zeros.
-bool add_range(std::string_view prefix, std::string_view range, std::string_view suffix,
-               std::vector<std::string>& out, std::size_t most) {
-    const auto dash = range.find('-');
-    const auto low_text = range.substr(0, dash);
-    const auto high_text = dash == std::string_view::npos ? low_text : range.substr(dash + 1);
-    const auto low = core::parse_integer(low_text);
-    const auto high = core::parse_integer(high_text);
-    if (!low || !high || *low < 0 || *high < *low ||
-        static_cast<std::size_t>(*high - *low) >= most - std::min(most, out.size())) {
-        return false;
-    }
-    for (auto value = *low; value <= *high; ++value) {
-        out.push_back(fmt::format("{}{:0{}}{}", prefix, value, low_text.size(), suffix));
-    }
-    return true;
-}
-
-bool expand_one(std::string_view item, std::vector<std::string>& out, std::size_t most) {
-    const auto open = item.find('[');
-    if (open == std::string_view::npos) {
-        out.emplace_back(item);
-        return out.size() <= most;
-    }
-    const auto close = item.find(']', open);
-    if (close == std::string_view::npos || item.find('[', close) != std::string_view::npos) {
-        return false;  // several brackets in one name are not written by sites that we know of
-    }
-    for (const auto& range : core::split(item.substr(open + 1, close - open - 1), ',')) {
-        if (!add_range(item.substr(0, open), range, item.substr(close + 1), out, most)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 }  // namespace
@@ -213,26 +178,6 @@ std::vector<Node> parse_nodes(std::string_view text, std::string_view prefix) {
     std::vector<Node> nodes;
     for (auto& [name, node] : found) {
         nodes.push_back(std::move(node));
-    }
-    return nodes;
-}
-
-std::vector<std::string> expand_nodes(std::string_view list, std::size_t most) {
-    std::vector<std::string> nodes;
-    if (list.empty() || list == "(null)" || list == "None assigned") {
-        return nodes;
-    }
-    int depth = 0;
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i <= list.size(); ++i) {
-        if (i == list.size() || (list[i] == ',' && depth == 0)) {
-            if (!expand_one(list.substr(begin, i - begin), nodes, most)) {
-                return {};
-            }
-            begin = i + 1;
-        } else {
-            depth += list[i] == '[' ? 1 : list[i] == ']' ? -1 : 0;
-        }
     }
     return nodes;
 }

@@ -58,8 +58,6 @@ std::vector<Partition> parse_partitions(std::string_view text);
 // One node of each name, with all its partitions; `prefix` begins the reasons of our own drains.
 std::vector<Node> parse_nodes(std::string_view text, std::string_view prefix);
 
-// "n[1-3,7],m2" in full; nothing where it is none or longer than `most`.
-std::vector<std::string> expand_nodes(std::string_view list, std::size_t most = 10'000);
 // "1-02:30:00", "30:00", "infinite" (nothing); invalid otherwise.
 Result<std::optional<Duration>> parse_time(std::string_view text);
 // "gpu:gh200:4(S:0-1),nvme:1" -> 4 of gh200.

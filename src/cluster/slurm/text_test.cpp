@@ -7,7 +7,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 TEST(SlurmText, OnlyJobsWithOurMarkAreOurs) {
     const auto rows = parse_queue(
@@ -63,18 +62,6 @@ TEST(SlurmText, NodesAreToldOnceWithTheirPartitionsAndWhoHoldsThem) {
     EXPECT_EQ(nodes[2].state, NodeState::down) << "it does not answer";
     EXPECT_EQ(nodes[3].state, NodeState::busy);
     EXPECT_EQ(nodes[4].state, NodeState::unknown);
-}
-
-TEST(SlurmText, NodeListsAreExpandedWithinABound) {
-    EXPECT_THAT(expand_nodes("n[1-3,7],m2"), ElementsAre("n1", "n2", "n3", "n7", "m2"));
-    EXPECT_THAT(expand_nodes("nid[001-003]"), ElementsAre("nid001", "nid002", "nid003"));
-    EXPECT_THAT(expand_nodes("(null)"), IsEmpty());
-    EXPECT_THAT(expand_nodes("n[1-999999999]"), IsEmpty());
-    EXPECT_THAT(expand_nodes("n[1-5]", 4), IsEmpty());
-    for (const auto* bad :
-         {"n[", "n[3-1]", "n[x]", "n[1-2][3-4]", "n[-1]", "n[1-99999999999999999999]"}) {
-        EXPECT_THAT(expand_nodes(bad), IsEmpty()) << bad;
-    }
 }
 
 TEST(SlurmText, WhatAccountingKnowsIsReadInBothItsForms) {
