@@ -24,6 +24,7 @@ struct Sight {
     core::WallTime started{};
     core::WallTime finished{};
     bool stopped = false;  // by a signal to the wrapper: the scheduler may know why
+    std::vector<std::string> nodes{};  // where they are known; empty: as they were
 };
 
 class KeptJob {

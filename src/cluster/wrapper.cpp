@@ -29,10 +29,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto k_tick = 1s;          // cancel file, fence, log size
-constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
-constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
-constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
+constexpr auto k_tick = 1s;        // cancel file, fence, log size
+constexpr auto k_heartbeat = 5s;   // five missed ones are a silent wrapper to a remote reader
+constexpr auto k_kill_again = 1s;  // SIGKILL is repeated: a fork may have slipped through
+constexpr auto k_leftovers = 5s;   // processes stuck in the kernel may not hold up the word
+constexpr auto k_look_for_head = 200ms;
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
@@ -52,7 +53,10 @@ class Wrapper {
   private:
     Result<void> prepare();
     Result<void> begin();
-    Result<int> cancelled_before_start();
+    Result<int> ended_before_start(ExitReason reason, int status);
+    bool is_cancelled() const;
+    std::optional<int> wait_for_others();
+    Result<void> hand_in(const ExitWord& word);
     Result<ChildPlan> plan_child();
 
     void watch();
@@ -98,8 +102,12 @@ class Wrapper {
 
 Result<int> Wrapper::run() {
     TRY(prepare());
-    if (core::path_exists(files_.cancel())) {
-        return cancelled_before_start();
+    const auto stopped_by = wait_for_others();
+    if (is_cancelled()) {
+        return ended_before_start(ExitReason::cancelled, k_status_cancelled);
+    }
+    if (stopped_by) {
+        return ended_before_start(ExitReason::stopped, 128 + *stopped_by);
     }
     TRY(begin());
     watch();
@@ -110,6 +118,9 @@ Result<int> Wrapper::run() {
 // Everything that can be found wrong before a process of the job exists.
 Result<void> Wrapper::prepare() {
     signals_ = TRY(SignalSource::open());
+    if (options_.pod) {
+        TRY(options_.pod->unpack(options_.job_directory, options_.epoch, clock_));
+    }
     auto job = TRY(read_job({options_.job_directory}));
     if (!job) {
         return fail(Fault::not_found, "there is no job.json",
@@ -140,28 +151,57 @@ Result<void> Wrapper::prepare() {
     return {};
 }
 
-Result<int> Wrapper::cancelled_before_start() {
-    const ExitWord word{.token = job_.spec.token,
-                        .epoch = options_.epoch,
-                        .status = k_status_cancelled,
-                        .reason = ExitReason::cancelled,
-                        .detail = "cancelled before the command was started",
-                        .started = clock_.wall(),
-                        .finished = clock_.wall()};
-    TRY(slip_->hand_in(word, clock_));
-    return k_status_cancelled;
+Result<int> Wrapper::ended_before_start(ExitReason reason, int status) {
+    const ExitWord word{
+        .token = job_.spec.token,
+        .epoch = options_.epoch,
+        .status = status,
+        .reason = reason,
+        .detail = std::string(to_string(reason)) + " before the command was started",
+        .started = clock_.wall(),
+        .finished = clock_.wall()};
+    TRY(hand_in(word));
+    return status;
+}
+
+bool Wrapper::is_cancelled() const {
+    if (options_.pod) {
+        options_.pod->bring_cancel(files_);
+    }
+    return core::path_exists(files_.cancel());
+}
+
+// Of a job of several pods none begins before all are there; the scheduler of the pods may take its
+// time, and the pod's own deadline bounds it. The signal that ended the wait, if one did.
+std::optional<int> Wrapper::wait_for_others() {
+    while (options_.pod && job_.spec.shape.nodes > 1 && options_.pod->head().empty() &&
+           !is_cancelled()) {
+        const auto signal = signals_->next(k_look_for_head);
+        if (signal && (*signal == SIGTERM || *signal == SIGINT)) {
+            return signal;
+        }
+    }
+    return std::nullopt;
 }
 
 Result<ChildPlan> Wrapper::plan_child() {
-    out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
-    err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
-    ChildPlan plan{.argv = job_.spec.argv,
-                   .environment = base_environment(options_.environment),
-                   .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
-                   .out = out_->fd(),
-                   .err = err_->fd()};
+    ChildPlan plan{
+        .argv = job_.spec.argv,
+        .environment = options_.pod ? options_.environment : base_environment(options_.environment),
+        .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
+        .out = STDOUT_FILENO,
+        .err = STDERR_FILENO};
+    if (!options_.pod) {
+        out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
+        err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
+        plan.out = out_->fd();
+        plan.err = err_->fd();
+    }
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
+    }
+    if (options_.pod && job_.spec.shape.nodes > 1) {
+        plan.environment["SUST_HEAD_NODE"] = options_.pod->head();
     }
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
@@ -195,8 +235,13 @@ Result<void> Wrapper::begin() {
 
 // As the scheduler calls it, where there is one: several of its nodes may be one host.
 std::string Wrapper::node_name() const {
-    const auto found = options_.environment.find("SLURMD_NODENAME");
-    return found == options_.environment.end() ? host_name() : found->second;
+    for (const auto* name : {"SLURMD_NODENAME", "SUST_NODE_NAME"}) {
+        if (const auto found = options_.environment.find(name);
+            found != options_.environment.end()) {
+            return found->second;
+        }
+    }
+    return host_name();
 }
 
 // --- While the command runs ------------------------------------------------------------------
@@ -239,7 +284,7 @@ void Wrapper::handle(int signal) {
             return;
         case SIGTERM:
         case SIGINT:
-            stop(core::path_exists(files_.cancel()) ? Stop::cancelled : Stop::outside, signal);
+            stop(is_cancelled() ? Stop::cancelled : Stop::outside, signal);
             return;
         default:
             send(signal);
@@ -268,12 +313,15 @@ void Wrapper::reap() {
 }
 
 void Wrapper::tick() {
-    out_->bound(log_);
-    err_->bound(log_);
+    for (auto* log : {&out_, &err_}) {
+        if (*log) {
+            (*log)->bound(log_);
+        }
+    }
     homeless_ticks_ = core::path_exists(files_.path) ? 0 : homeless_ticks_ + 1;
     if (homeless_ticks_ >= k_ticks_homeless) {
         stop(Stop::homeless, SIGTERM);
-    } else if (core::path_exists(files_.cancel())) {
+    } else if (is_cancelled()) {
         stop(Stop::cancelled, SIGTERM);
     } else if (const auto newest = read_fence(options_.job_directory);
                newest && *newest > options_.epoch) {
@@ -377,9 +425,15 @@ ExitWord Wrapper::exit_word() const {
     return word;
 }
 
+// Where there is no directory that is seen elsewhere, the message is the word.
+Result<void> Wrapper::hand_in(const ExitWord& word) {
+    const auto written = slip_->hand_in(word, clock_);
+    return options_.pod ? options_.pod->hand_over(word) : written;
+}
+
 int Wrapper::finish() {
     const auto word = exit_word();
-    if (auto written = slip_->hand_in(word, clock_); !written) {
+    if (auto written = hand_in(word); !written) {
         log_.error("the end of the job could not be written", written.error());
     }
     return word.status;

@@ -22,11 +22,14 @@ constexpr std::string_view k_help =
     "sust-agent " SUST_VERSION
     ": runs inside a job, for sustd. Not meant to be called by hand.\n"
     "\n"
-    "  sust-agent job --directory DIR --epoch N\n"
+    "  sust-agent job --directory DIR --epoch N [--pod FOLDER]\n"
     "      Wraps attempt N of the job whose files are in DIR (docs/protocol/job.md):\n"
     "      writes attempt.json, runs the command, enforces its time limit, writes exit.json.\n"
     "      The exit status is the command's: its code, or 128 + the signal that ended it.\n"
     "      125: the wrapper failed; 126: the command cannot be run; 127: it was not found.\n"
+    "      --pod: in a pod, whose job.json and wishes are in FOLDER.\n"
+    "  sust-agent bring --to FOLDER\n"
+    "      Copies this program to FOLDER/bin, for a container whose image does not have it.\n"
     "  sust-agent --version\n"
     "  sust-agent --help\n";
 
@@ -52,6 +55,8 @@ core::Result<cluster::WrapperOptions> read_arguments(const std::vector<std::stri
             options.job_directory = std::filesystem::path(words[i + 1]).lexically_normal();
         } else if (words[i] == "--epoch") {
             options.epoch = TRY(core::parse_integer(words[i + 1]));
+        } else if (words[i] == "--pod") {
+            options.pod.emplace(words[i + 1]);
         } else {
             return core::fail(core::Fault::invalid,
                               "no option '" + core::printable(words[i]) + "'");
@@ -76,6 +81,10 @@ int main(int argc, char** argv) {
         (void)core::write_all(STDOUT_FILENO, "sust-agent " SUST_VERSION "\n");
         return 0;
     }
+    if (words[0] == "bring" && words.size() == 3 && words[1] == "--to") {
+        const auto brought = cluster::bring_agent(words[2]);
+        return brought ? 0 : complain(brought.error());
+    }
     if (words[0] != "job") {
         return complain(core::fail(core::Fault::invalid,
                                    "no command '" + core::printable(words[0]) + "'",
@@ -89,6 +98,8 @@ int main(int argc, char** argv) {
     }
     options->environment = apps::process_environment();
     const core::SystemClock clock;
-    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text);
+    // A pod has one stream for the wrapper and the command: there only what is wrong is told.
+    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text,
+                        options->pod ? core::Level::warn : core::Level::info);
     return cluster::run_wrapper(*options, clock, log);
 }

@@ -45,7 +45,9 @@ Result<std::vector<cluster::Site>> backends_file(const Setup& setup) {
     const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max));
     return cluster::read_sites(text.value_or(""), file.string(),
                                {.agent = setup.places.bin / "sust-agent",
-                                .base = cluster::base_environment(setup.environment)});
+                                .base = cluster::base_environment(setup.environment),
+                                .data = setup.places.data,
+                                .environment = setup.environment});
 }
 
 std::vector<std::string> runner(const Setup& setup) {
