@@ -23,7 +23,7 @@ struct Sight {
     std::optional<int> exit_status{};
     core::WallTime started{};
     core::WallTime finished{};
-    bool stopped = false;  // by a signal to the wrapper: the scheduler may know why
+    bool stopped = false;              // by a signal to the wrapper: the scheduler may know why
     std::vector<std::string> nodes{};  // where they are known; empty: as they were
 };
 

@@ -209,6 +209,7 @@ std::optional<Sight> KubernetesJob::see_over(const Pods& pods) {
         ask_for_end(pods, first_bad ? bad_rank : 0, first_bad ? *first_bad : *last);
     } else if (first_bad && !stopping_since_) {
         stopping_since_ = context_.clock.monotonic();
+        next_wish_ = {};
     }
     return std::nullopt;
 }

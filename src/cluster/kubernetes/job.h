@@ -79,7 +79,7 @@ class KubernetesJob final : public BookedJob {
     bool begun_ = false;  // what an earlier controller kept was read
     std::optional<Sight> last_words_;
     std::vector<std::string> nodes_;  // of its pods
-    bool made_ = false;  // all pods were seen once: they are never made again
+    bool made_ = false;               // all pods were seen once: they are never made again
     bool cancelled_ = false;
     bool asking_ = false;  // something is made, told or removed
     bool ending_ = false;  // its last lines are being brought
