@@ -15,8 +15,6 @@
 
 namespace sust::cluster::kubernetes {
 
-using core::Duration;
-
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 enum class WatchEnd {

@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr core::Duration k_plugin_patience = 30s;
 constexpr auto k_before_expiry = 10s;  // a credential that expires on its way is no use
 constexpr std::size_t k_token_bytes_max = 64 << 10;
 
@@ -89,7 +88,7 @@ Result<Proof> Credentials::ask_plugin() {
     const auto hint = plugin.hint.empty()
                           ? "run it by hand; is it installed, and are you signed in?"
                           : core::printable(plugin.hint, 300);
-    const auto ran = core::run(command, core::Deadline(clock_, k_plugin_patience));
+    const auto ran = core::run(command, core::Deadline(clock_, plugin.patience));
     if (!ran) {
         return fail(ran.error().fault, ran.error().message,
                     {.where = access_.origin, .hint = hint});

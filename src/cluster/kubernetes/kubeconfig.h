@@ -16,6 +16,7 @@
 
 namespace sust::cluster::kubernetes {
 
+using core::Duration;
 using core::Path;
 using core::Result;
 
@@ -26,7 +27,8 @@ struct ExecPlugin {
     std::vector<std::string> arguments{};
     core::Environment environment{};  // added to ours
     std::string hint{};               // the file's, on how to install it
-    Path folder{};                    // of the file: a command with / is relative to it
+    Duration patience = std::chrono::seconds(30);
+    Path folder{};  // of the file: a command with / is relative to it
 };
 
 // Whose rights are used instead of one's own.
