@@ -5,6 +5,7 @@ find_package(tl-expected REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_library(SUST_CRYPTO libcrypto.a REQUIRED)
 find_library(SUST_SQLITE libsqlite3.a REQUIRED)
+find_library(SUST_YAML libyaml-cpp.a REQUIRED)
 
 add_library(sust_crypto INTERFACE)
 target_link_libraries(sust_crypto INTERFACE ${SUST_CRYPTO} ${CMAKE_DL_LIBS} Threads::Threads)

@@ -274,6 +274,9 @@ bool KeptJob::apply(const Sight& sight, const core::Clock& clock, const core::Lo
     }
     status_.exit_status = sight.exit_status;
     status_.finished = sight.finished;
+    if (!sight.nodes.empty()) {
+        status_.nodes = sight.nodes;
+    }
     return changed;
 }
 

@@ -23,8 +23,9 @@ struct Sight {
     std::optional<int> exit_status{};
     core::WallTime started{};
     core::WallTime finished{};
-    std::vector<std::string> nodes{};  // all of the attempt, where the scheduler tells them
-    bool stopped = false;              // by a signal to the wrapper: the scheduler may know why
+    std::vector<std::string>
+        nodes{};           // all of the attempt, where they are known; empty: as they were
+    bool stopped = false;  // by a signal to the wrapper: the scheduler may know why
 };
 
 class KeptJob {

@@ -57,7 +57,25 @@ core::ProcessId process_at(const json& document, const char* key) {
     return *id;
 }
 
-// Reads `path` and lets `parse` make a value of it; what the library throws ends here.
+// Lets `parse` make a value of a document; what the library throws ends here.
+template <class Parse>
+auto parse_word(std::string_view bytes, const std::string& where, Parse parse)
+    -> Result<decltype(parse(json()))> {
+    try {
+        const auto document = json::parse(bytes);
+        if (document.at("format").get<int>() != k_format) {
+            return fail(Fault::invalid,
+                        fmt::format("format {} (this program reads {})",
+                                    document.at("format").get<int>(), k_format),
+                        {.where = where, .hint = "use the program that wrote it"});
+        }
+        return parse(document);
+    } catch (const std::exception& trouble) {
+        return fail(Fault::invalid, "cannot be read: " + core::printable(trouble.what(), 200),
+                    {.where = where});
+    }
+}
+
 template <class Parse>
 auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
     -> Result<std::optional<decltype(parse(json()))>> {
@@ -71,19 +89,7 @@ auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
     if (!*bytes) {
         return std::optional<Word>();
     }
-    try {
-        const auto document = json::parse(**bytes);
-        if (document.at("format").get<int>() != k_format) {
-            return fail(Fault::invalid,
-                        fmt::format("format {} (this program reads {})",
-                                    document.at("format").get<int>(), k_format),
-                        {.where = path.string(), .hint = "use the program that wrote it"});
-        }
-        return std::optional<Word>(parse(document));
-    } catch (const std::exception& trouble) {
-        return fail(Fault::invalid, "cannot be read: " + core::printable(trouble.what(), 200),
-                    {.where = path.string()});
-    }
+    return std::optional<Word>(TRY(parse_word(**bytes, path.string(), std::move(parse))));
 }
 
 Shape shape_of(const json& document) {
@@ -230,28 +236,43 @@ std::string exit_text(const ExitWord& word) {
                  {"leftovers", word.leftovers}});
 }
 
+namespace {
+
+ExitWord exit_of(const json& document, const Token& token, std::int64_t epoch) {
+    check_identity(document, token, epoch);
+    const auto reason = document.at("reason").get<std::string>();
+    const auto* found = std::find(k_reasons.begin(), k_reasons.end(), reason);
+    if (found == k_reasons.end()) {
+        throw std::invalid_argument("reason is none that this program knows");
+    }
+    const auto& signal = document.at("signal");
+    return ExitWord{.token = token,
+                    .epoch = epoch,
+                    .status = document.at("status").get<int>(),
+                    .signal = signal.is_null() ? 0 : signal.get<int>(),
+                    .reason = static_cast<ExitReason>(found - k_reasons.begin()),
+                    .detail = document.at("detail").get<std::string>(),
+                    .started = time_at(document, "started"),
+                    .finished = time_at(document, "finished"),
+                    .max_rss_bytes = document.at("max_rss_bytes").get<std::uint64_t>(),
+                    .cpu_seconds = document.at("cpu_seconds").get<double>(),
+                    .leftovers = document.at("leftovers").get<int>()};
+}
+
+}  // namespace
+
 Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
                                           std::int64_t epoch) {
-    return read_word(files.exit(), k_word_bytes_max, [&](const json& document) {
-        check_identity(document, token, epoch);
-        const auto reason = document.at("reason").get<std::string>();
-        const auto* found = std::find(k_reasons.begin(), k_reasons.end(), reason);
-        if (found == k_reasons.end()) {
-            throw std::invalid_argument("reason is none that this program knows");
-        }
-        const auto& signal = document.at("signal");
-        return ExitWord{.token = token,
-                        .epoch = epoch,
-                        .status = document.at("status").get<int>(),
-                        .signal = signal.is_null() ? 0 : signal.get<int>(),
-                        .reason = static_cast<ExitReason>(found - k_reasons.begin()),
-                        .detail = document.at("detail").get<std::string>(),
-                        .started = time_at(document, "started"),
-                        .finished = time_at(document, "finished"),
-                        .max_rss_bytes = document.at("max_rss_bytes").get<std::uint64_t>(),
-                        .cpu_seconds = document.at("cpu_seconds").get<double>(),
-                        .leftovers = document.at("leftovers").get<int>()};
-    });
+    return read_word(files.exit(), k_word_bytes_max,
+                     [&](const json& document) { return exit_of(document, token, epoch); });
+}
+
+Result<ExitWord> parse_exit(std::string_view text, const Token& token, std::int64_t epoch) {
+    if (text.size() > k_word_bytes_max) {
+        return fail(Fault::invalid, "longer than an end may be told");
+    }
+    return parse_word(text, "exit.json",
+                      [&](const json& document) { return exit_of(document, token, epoch); });
 }
 
 std::string orders_text(const Orders& word) {

@@ -120,6 +120,8 @@ Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const
                                                 std::int64_t epoch);
 Result<std::optional<ExitWord>> read_exit(const AttemptFiles& files, const Token& token,
                                           std::int64_t epoch);
+// The text of exit.json, as a carrier other than the directory brought it.
+Result<ExitWord> parse_exit(std::string_view text, const Token& token, std::int64_t epoch);
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files);
 Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files);
 // Later ones change nothing.

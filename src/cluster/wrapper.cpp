@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster/child_plan.h"
 #include "cluster/exit_slip.h"
 #include "cluster/fence.h"
 #include "cluster/gated_child.h"
@@ -31,22 +32,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto k_tick = 1s;          // cancel file, fence, log size
-constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
-constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
-constexpr auto k_other_nodes = 5s;   // until a file is seen there, and a starter hears of ends
-constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
+constexpr auto k_tick = 1s;         // cancel file, fence, log size
+constexpr auto k_heartbeat = 5s;    // five missed ones are a silent wrapper to a remote reader
+constexpr auto k_kill_again = 1s;   // SIGKILL is repeated: a fork may have slipped through
+constexpr auto k_other_nodes = 5s;  // until a file is seen there, and a starter hears of ends
+constexpr auto k_leftovers = 5s;    // processes stuck in the kernel may not hold up the word
+constexpr auto k_look_for_head = 200ms;
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
 
 enum class Stop { none, outside, cancelled, time_limit, fenced, homeless };
-
-Result<Path> own_program() {
-    std::error_code code;
-    auto path = std::filesystem::read_symlink("/proc/self/exe", code);
-    return code ? Result<Path>(core::fail_errno("find this program", code.value())) : path;
-}
 
 class Wrapper {
   public:
@@ -61,9 +57,11 @@ class Wrapper {
   private:
     Result<void> prepare();
     Result<void> begin();
-    Result<int> cancelled_before_start();
+    Result<int> ended_before_start(ExitReason reason, int status);
+    bool is_cancelled() const;
+    std::optional<int> wait_for_others();
+    Result<void> hand_in(const ExitWord& word);
     Result<ChildPlan> plan_child();
-    Result<void> place_child(core::Environment& environment) const;
 
     void watch();
     void handle(int signal);
@@ -114,8 +112,12 @@ class Wrapper {
 
 Result<int> Wrapper::run() {
     TRY(prepare());
-    if (core::path_exists(files_.cancel())) {
-        return cancelled_before_start();
+    const auto stopped_by = wait_for_others();
+    if (is_cancelled()) {
+        return ended_before_start(ExitReason::cancelled, k_status_cancelled);
+    }
+    if (stopped_by) {
+        return ended_before_start(ExitReason::stopped, 128 + *stopped_by);
     }
     TRY(begin());
     watch();
@@ -126,6 +128,9 @@ Result<int> Wrapper::run() {
 // Everything that can be found wrong before a process of the job exists.
 Result<void> Wrapper::prepare() {
     signals_ = TRY(SignalSource::open());
+    if (options_.pod) {
+        TRY(options_.pod->unpack(options_.job_directory, options_.epoch, clock_));
+    }
     auto job = TRY(read_job({options_.job_directory}));
     if (!job) {
         return fail(Fault::not_found, "there is no job.json",
@@ -156,64 +161,55 @@ Result<void> Wrapper::prepare() {
     return {};
 }
 
-Result<int> Wrapper::cancelled_before_start() {
-    const ExitWord word{.token = job_.spec.token,
-                        .epoch = options_.epoch,
-                        .status = k_status_cancelled,
-                        .reason = ExitReason::cancelled,
-                        .detail = "cancelled before the command was started",
-                        .started = clock_.wall(),
-                        .finished = clock_.wall()};
-    TRY(slip_->hand_in(word, clock_));
-    return k_status_cancelled;
+Result<int> Wrapper::ended_before_start(ExitReason reason, int status) {
+    const ExitWord word{
+        .token = job_.spec.token,
+        .epoch = options_.epoch,
+        .status = status,
+        .reason = reason,
+        .detail = std::string(to_string(reason)) + " before the command was started",
+        .started = clock_.wall(),
+        .finished = clock_.wall()};
+    TRY(hand_in(word));
+    return status;
+}
+
+bool Wrapper::is_cancelled() const {
+    if (options_.pod) {
+        options_.pod->bring_cancel(files_);
+    }
+    return core::path_exists(files_.cancel());
+}
+
+// Of a job of several pods none begins before all are there; the scheduler of the pods may take its
+// time, and the pod's own deadline bounds it. The signal that ended the wait, if one did.
+std::optional<int> Wrapper::wait_for_others() {
+    while (options_.pod && job_.spec.shape.nodes > 1 && options_.pod->head().empty() &&
+           !is_cancelled()) {
+        const auto signal = signals_->next(k_look_for_head);
+        if (signal && (*signal == SIGTERM || *signal == SIGINT)) {
+            return signal;
+        }
+    }
+    return std::nullopt;
 }
 
 Result<ChildPlan> Wrapper::plan_child() {
-    out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
-    err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
     const auto share = TRY(read_share(files_)).value_or(Share{});
     limits_ =
         TRY(Confinement::make(share, group_name(job_.spec.token, options_.epoch, ::getpid())));
-    ChildPlan plan{.argv = job_.launcher,
-                   .environment = base_environment(options_.environment),
-                   .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
-                   .out = out_->fd(),
-                   .err = err_->fd(),
-                   .limits = &limits_};
-    auto argv = job_.spec.argv;
-    // Wherever a back end has put this program, a job reaches its other commands by its name.
-    if (argv.front() == "sust-agent") {
-        argv.front() = TRY(own_program()).string();
+    auto plan = TRY(plan_command(job_, options_, files_, node_name(), share.gpus));
+    plan.limits = &limits_;
+    if (options_.pod) {  // the container's streams
+        plan.out = STDOUT_FILENO;
+        plan.err = STDERR_FILENO;
+        return plan;
     }
-    plan.argv.insert(plan.argv.end(), argv.begin(), argv.end());
-    for (const auto& [name, value] : job_.spec.environment) {
-        plan.environment[name] = value;
-    }
-    TRY(place_child(plan.environment));
-    if (!share.gpus.empty()) {
-        plan.environment["CUDA_VISIBLE_DEVICES"] = fmt::format("{}", fmt::join(share.gpus, ","));
-    }
-    plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
-    plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
-    plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
+    out_ = TRY(JobLog::open(files_.out(), job_.log_bytes));
+    err_ = TRY(JobLog::open(files_.err(), job_.log_bytes));
+    plan.out = out_->fd();
+    plan.err = err_->fd();
     return plan;
-}
-
-// The only node of a job is known without being told; of several, whoever started this wrapper
-// told it its own. A launcher of several nodes finds that out on each of them.
-Result<void> Wrapper::place_child(core::Environment& environment) const {
-    const bool alone = job_.spec.shape.nodes == 1;
-    if (!alone && !job_.launcher.empty()) {
-        return {};
-    }
-    const Place place{.head_node = node_name()};
-    const auto here = alone ? place : TRY(place_of(options_.environment, node_name()));
-    if (job_.launcher.empty()) {
-        tell_place(environment, here, 0, 1);
-    } else {
-        tell_node(environment, here);
-    }
-    return {};
 }
 
 // attempt.json names the child before the child is let through to the command.
@@ -298,7 +294,7 @@ void Wrapper::handle(int signal) {
             return;
         case SIGTERM:
         case SIGINT:
-            stop(core::path_exists(files_.cancel()) ? Stop::cancelled : Stop::outside, signal);
+            stop(is_cancelled() ? Stop::cancelled : Stop::outside, signal);
             return;
         default:
             send(signal);
@@ -347,12 +343,15 @@ void Wrapper::reap() {
 }
 
 void Wrapper::tick() {
-    out_->bound(log_);
-    err_->bound(log_);
+    for (auto* log : {&out_, &err_}) {
+        if (*log) {
+            (*log)->bound(log_);
+        }
+    }
     homeless_ticks_ = core::path_exists(files_.path) ? 0 : homeless_ticks_ + 1;
     if (homeless_ticks_ >= k_ticks_homeless) {
         stop(Stop::homeless, SIGTERM);
-    } else if (core::path_exists(files_.cancel())) {
+    } else if (is_cancelled()) {
         stop(Stop::cancelled, SIGTERM);
     } else if (const auto newest = read_fence(options_.job_directory);
                newest && *newest > options_.epoch) {
@@ -487,9 +486,15 @@ ExitWord Wrapper::exit_word() const {
     return word;
 }
 
+// Where there is no directory that is seen elsewhere, the message is the word.
+Result<void> Wrapper::hand_in(const ExitWord& word) {
+    const auto written = slip_->hand_in(word, clock_);
+    return options_.pod ? options_.pod->hand_over(word) : written;
+}
+
 int Wrapper::finish() {
     const auto word = exit_word();
-    if (auto written = slip_->hand_in(word, clock_); !written) {
+    if (auto written = hand_in(word); !written) {
         log_.error("the end of the job could not be written", written.error());
     }
     limits_.remove();

@@ -2,9 +2,11 @@
 
 // The wrapper of one attempt of a job: `sust-agent job`. docs/protocol/job.md is its contract.
 
+#include <optional>
 #include <string>
 
 #include "cluster/job.h"
+#include "cluster/pod_carrier.h"
 #include "core/log.h"
 
 namespace sust::cluster {
@@ -13,6 +15,8 @@ struct WrapperOptions {
     Path job_directory;             // jobs/<token>, absolute
     std::int64_t epoch = 0;         // of this attempt
     core::Environment environment;  // of the wrapper itself; a small part is the job's base
+    // Inside a pod: the streams are the container's, and so is the environment.
+    std::optional<PodCarrier> pod{};
 };
 
 // What a job sees before its specification adds to it.

@@ -25,11 +25,12 @@ constexpr std::string_view k_help =
     "sust-agent " SUST_VERSION
     ": runs inside a job, for sustd. Not meant to be called by hand.\n"
     "\n"
-    "  sust-agent job --directory DIR --epoch N\n"
+    "  sust-agent job --directory DIR --epoch N [--pod FOLDER]\n"
     "      Wraps attempt N of the job whose files are in DIR (docs/protocol/job.md):\n"
     "      writes attempt.json, runs the command, enforces its time limit, writes exit.json.\n"
     "      The exit status is the command's: its code, or 128 + the signal that ended it.\n"
     "      125: the wrapper failed; 126: the command cannot be run; 127: it was not found.\n"
+    "      --pod: in a pod, whose job.json and wishes are in FOLDER.\n"
     "  sust-agent tasks --count N [--grace 10s] -- COMMAND...\n"
     "      Starts the N tasks of one node, all or none; each finds its place in SUST_RANK,\n"
     "      SUST_WORLD_SIZE, SUST_LOCAL_RANK, ... The first that fails ends the others.\n"
@@ -38,6 +39,8 @@ constexpr std::string_view k_help =
     "                   -- COMMAND...\n"
     "      Runs an engine that listens on the Unix socket S, and lets those who have the key of F\n"
     "      reach it over TCP (docs/protocol/relay.md).\n"
+    "  sust-agent bring --to FOLDER\n"
+    "      Copies this program to FOLDER/bin, for a container whose image does not have it.\n"
     "  sust-agent --version\n"
     "  sust-agent --help\n";
 
@@ -63,6 +66,8 @@ core::Result<cluster::WrapperOptions> read_job(const std::vector<std::string>& w
             options.job_directory = std::filesystem::path(words[i + 1]).lexically_normal();
         } else if (words[i] == "--epoch") {
             options.epoch = TRY(core::parse_integer(words[i + 1]));
+        } else if (words[i] == "--pod") {
+            options.pod.emplace(words[i + 1]);
         } else {
             return core::fail(core::Fault::invalid,
                               "no option '" + core::printable(words[i]) + "'");
@@ -147,8 +152,13 @@ int begin(const std::vector<std::string>& words, Read read, Run run) {
     if constexpr (requires { options->environment; }) {
         options->environment = apps::process_environment();
     }
+    auto level = core::Level::info;
+    if constexpr (requires { options->pod; }) {
+        // A pod has one stream for the wrapper and the command: there only what is wrong is told.
+        level = options->pod ? core::Level::warn : level;
+    }
     const core::SystemClock clock;
-    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text);
+    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text, level);
     return run(*options, clock, log);
 }
 
@@ -163,6 +173,10 @@ int main(int argc, char** argv) {
     if (words[0] == "--version") {
         (void)core::write_all(STDOUT_FILENO, "sust-agent " SUST_VERSION "\n");
         return 0;
+    }
+    if (words[0] == "bring" && words.size() == 3 && words[1] == "--to") {
+        const auto brought = cluster::bring_agent(words[2]);
+        return brought ? 0 : complain(brought.error());
     }
     if (words[0] == "job") {
         return begin(words, read_job, cluster::run_wrapper);

@@ -53,7 +53,9 @@ Result<BackendsFile> backends_file(const Setup& setup) {
         .local = TRY(cluster::read_local(text, file.string())),
         .sites = TRY(cluster::read_sites(text, file.string(),
                                          {.agent = setup.places.bin / "sust-agent",
-                                          .base = cluster::base_environment(setup.environment)}))};
+                                          .base = cluster::base_environment(setup.environment),
+                                          .data = setup.places.data,
+                                          .environment = setup.environment}))};
 }
 
 std::vector<std::string> runner(const Setup& setup) {

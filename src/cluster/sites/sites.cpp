@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/kubernetes/site.h"
 #include "cluster/simulated/config.h"
 #include "cluster/slurm/site.h"
 #include "core/text.h"
@@ -19,7 +20,9 @@ struct Type {
     Result<Site> (*read)(const std::string& name, const TomlTable& table,
                          const SiteDefaults& defaults);
 };
-constexpr Type k_types[] = {{"slurm", slurm::read_site}, {"simulated", simulated::read_site}};
+constexpr Type k_types[] = {{"kubernetes", kubernetes::read_site},
+                            {"slurm", slurm::read_site},
+                            {"simulated", simulated::read_site}};
 
 Result<Site> read_site(const std::string& name, const TomlTable& table,
                        const SiteDefaults& defaults) {

@@ -17,8 +17,10 @@ namespace sust::cluster {
 
 // What the file need not say.
 struct SiteDefaults {
-    Path agent;              // ours, which nodes see too where the file system is shared
-    core::Environment base;  // of wrappers
+    Path agent;                       // ours, which nodes see too where the file system is shared
+    core::Environment base;           // of wrappers
+    Path data{};                      // ours, for what a back end keeps on this machine
+    core::Environment environment{};  // of this process, for programs that prove who asks
 };
 
 // A back end that was read and not opened.

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <simdjson.h>
 
+#include "cluster/node_names.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {

@@ -1,0 +1,142 @@
+#include "cluster/kubernetes/errands.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sust::cluster::kubernetes {
+
+using core::fail;
+using core::Fault;
+using nlohmann::json;
+
+namespace {
+
+bool is_ours(const json& object, const json& wanted) {
+    const auto& labels = wanted.at("metadata").at("labels");
+    const auto found = object.value("/metadata/labels"_json_pointer, json::object());
+    for (const auto* key : {k_controller, k_job, k_epoch}) {
+        if (found.value(key, "") != labels.at(key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The name is the same for every try, so what is there already is what an earlier one made.
+Result<void> make_one(Client& client, const std::string& path, const json& object) {
+    const auto made = client.create(path, object);
+    if (made) {
+        return {};
+    }
+    if (made.error().fault != Fault::conflict) {
+        return tl::unexpected<core::Error>(made.error());
+    }
+    const auto name = object.at("metadata").at("name").get<std::string>();
+    const auto there = client.get(path + "/" + name);
+    if (!there) {  // the conflict was another one: a quota that changed meanwhile
+        return fail(Fault::unavailable, made.error().message);
+    }
+    return is_ours(*there, object)
+               ? Result<void>()
+               : fail(Fault::conflict, fmt::format("{} belongs to somebody else", name),
+                      {.where = path, .hint = "is another sustd using this namespace?"});
+}
+
+// The pod is whose it was, or gone, which is fine.
+Result<void> unless_gone(const Result<json>& done) {
+    if (done || done.error().fault == Fault::not_found || done.error().fault == Fault::conflict) {
+        return {};
+    }
+    return tl::unexpected<core::Error>(done.error());
+}
+
+Result<void> let_go(Client& client, const std::string& path) {
+    const auto pod = client.get(path);
+    if (!pod) {
+        return unless_gone(pod);
+    }
+    json left = json::array();
+    for (const auto& one : pod->value("/metadata/finalizers"_json_pointer, json::array())) {
+        if (one != k_finalizer) {
+            left.push_back(one);
+        }
+    }
+    const json patch = {{"metadata",
+                         {{"uid", pod->at("metadata").value("uid", "")},
+                          {"resourceVersion", pod->at("metadata").value("resourceVersion", "")},
+                          {"finalizers", left}}}};
+    return unless_gone(client.merge(path, patch));
+}
+
+}  // namespace
+
+std::string pods_path(const std::string& space) {
+    return fmt::format("/api/v1/namespaces/{}/pods", space);
+}
+std::string secrets_path(const std::string& space) {
+    return fmt::format("/api/v1/namespaces/{}/secrets", space);
+}
+
+Result<void> make(Client& client, const std::string& space, const Order& order,
+                  const KubernetesOptions& options) {
+    TRY(make_one(client, secrets_path(space), secret_object(order)));
+    for (int rank = 0; rank < order.spec.shape.nodes; ++rank) {
+        TRY(make_one(client, pods_path(space), pod_object(order, rank, options)));
+    }
+    return {};
+}
+
+Result<void> tell(Client& client, const std::string& space, const std::vector<Wish>& pods,
+                  bool cancel, const std::string& head) {
+    for (const auto& pod : pods) {
+        TRY(unless_gone(client.apply(pods_path(space) + "/" + pod.pod,
+                                     wishes_object(pod.pod, pod.uid, cancel, head))));
+    }
+    return {};
+}
+
+Result<void> remove_pods(Client& client, const std::string& space, const std::vector<Wish>& pods) {
+    for (const auto& pod : pods) {
+        // Whatever has not begun needs no grace; 0 would not wait for the node's word.
+        const auto done =
+            client.remove(pods_path(space) + "/" + pod.pod, pod.uid, std::chrono::seconds(1));
+        if (!done && done.error().fault != Fault::conflict) {
+            return done;
+        }
+    }
+    return {};
+}
+
+Result<void> clean(Client& client, const std::string& space, const std::vector<Wish>& pods,
+                   const std::string& secret, Duration grace) {
+    for (const auto& pod : pods) {
+        const auto path = pods_path(space) + "/" + pod.pod;
+        const auto removed = client.remove(path, pod.uid, grace);
+        if (!removed && removed.error().fault == Fault::conflict) {
+            continue;  // another pod has the name by now
+        }
+        TRY(Result<void>(removed));
+        TRY(let_go(client, path));
+    }
+    return client.remove(secrets_path(space) + "/" + secret, "", {});
+}
+
+std::optional<End> deleted_by(Client& client, const std::string& space, const std::string& uid) {
+    const auto events = client.get(fmt::format("/api/v1/namespaces/{}/events", space),
+                                   {{"fieldSelector", "involvedObject.uid=" + uid}});
+    if (!events) {
+        return std::nullopt;
+    }
+    for (const auto& event : events->value("items", json::array())) {
+        const auto reason = event.is_object() ? event.value("reason", "") : "";
+        if (reason == "Preempted" || reason == "Evicted") {
+            return End::preempted;
+        }
+        if (reason == "TaintManagerEviction" || reason == "NodeControllerEviction") {
+            return End::node_lost;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace sust::cluster::kubernetes

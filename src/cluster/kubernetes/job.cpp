@@ -1,0 +1,485 @@
+#include "cluster/kubernetes/job.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cluster/kubernetes/pod_log.h"
+#include "core/text.h"
+
+namespace sust::cluster::kubernetes {
+
+using core::Fault;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration k_first_pause = 1s;
+constexpr Duration k_pause_max = 60s;
+constexpr Duration k_wish_again = 5s;
+constexpr Duration k_log_period = 10s;  // of what nobody reads, and more with many jobs
+constexpr Duration k_log_per_running = 100ms;
+constexpr Duration k_log_followed = 1s;
+constexpr Duration k_stop_slack = 30s;  // after which a pod that was told to end is deleted
+constexpr int k_last_log_tries = 3;
+
+Sight unreadable(const std::string& reason) {
+    return {.event = Event::words_unreadable, .reason = reason};
+}
+
+bool is_running(const Pod& pod) {
+    return pod.main.state == Container::State::running;
+}
+bool has_begun(const Pod& pod) {
+    return pod.main.state == Container::State::running ||
+           pod.main.state == Container::State::terminated;
+}
+
+std::vector<Wish> wishes_of(const std::map<int, Pod>& pods, bool (*wanted)(const Pod&)) {
+    std::vector<Wish> wishes;
+    for (const auto& [rank, pod] : pods) {
+        if (wanted(pod)) {
+            wishes.push_back({.pod = pod.name, .uid = pod.uid});
+        }
+    }
+    return wishes;
+}
+
+bool is_good(const PodEnd& end) {
+    return end.word && end.word->reason == ExitReason::exited && end.word->status == 0;
+}
+
+}  // namespace
+
+void Context::clean(const Token& token, std::int64_t epoch, Duration grace) {
+    const AttemptKey key(token, epoch);
+    if (!cleaning.insert(key).second) {
+        return;
+    }
+    const auto found = pods.find(key);
+    const auto wishes = found == pods.end()
+                            ? std::vector<Wish>()
+                            : wishes_of(found->second, [](const Pod&) { return true; });
+    const auto posted = acts.post(
+        [this, wishes, secret = secret_name(token, epoch), grace] {
+            if (const auto done = kubernetes::clean(acting, space, wishes, secret, grace); !done) {
+                log.warn("what is left of a job could not be removed yet",
+                         {{"error", core::to_string(done.error())}});
+            }
+        },
+        [this, key] { cleaning.erase(key); });
+    if (!posted) {
+        cleaning.erase(key);
+    }
+}
+
+// `ask` on a thread of the back end, `then` with its answer if this attempt is still the one.
+template <class Answer, class Ask, class Then>
+bool KubernetesJob::post(Worker& worker, Ask ask, Then then) {
+    const auto answer = std::make_shared<std::optional<Answer>>();
+    return worker
+        .post([answer, ask = std::move(ask)] { answer->emplace(ask()); },
+              [answer, then = std::move(then), life = std::weak_ptr<int>(life_)] {
+                  if (!life.expired()) {
+                      then(std::move(**answer));
+                  }
+              })
+        .has_value();
+}
+
+bool KubernetesJob::look() {
+    const auto sight = see();
+    return sight && kept_.apply(*sight, context_.clock, context_.log);
+}
+
+// --- What is seen ----------------------------------------------------------------------------
+
+Result<void> KubernetesJob::begin() {
+    TRY(kept_.load());
+    if (begun_) {
+        return {};
+    }
+    made_ = core::path_exists(kept_.files().native());
+    cancelled_ = kept_.is_cancelled();
+    last_words_ = kept_.final_words();
+    begun_ = true;
+    return {};
+}
+
+std::optional<Sight> KubernetesJob::see() {
+    if (const auto begun = begin(); !begun) {
+        return unreadable(core::to_string(begun.error()));
+    }
+    if (last_words_) {
+        return last_words_;
+    }
+    const auto now = context_.clock.monotonic();
+    if (!context_.trouble.empty() && now - context_.trouble_since > context_.options.patience) {
+        return unreadable(context_.trouble);
+    }
+    if (ending_) {
+        return std::nullopt;
+    }
+    const auto found = context_.pods.find({status().token, status().epoch});
+    return found == context_.pods.end() ? see_absent() : see_pods(found->second);
+}
+
+// No pod of it: it was not made yet, or is gone for good.
+std::optional<Sight> KubernetesJob::see_absent() {
+    const auto now = context_.clock.monotonic();
+    if (asking_ || !context_.listed || *context_.listed <= doubtful_since_) {
+        return trouble_.empty() ? std::optional<Sight>()
+                                : Sight{.event = Event::waiting, .reason = trouble_};
+    }
+    if (made_) {
+        return cancelled_ ? conclude(End::cancelled, "cancelled, and its pod is gone")
+                          : conclude(End::vanished, "its pod is gone without a word");
+    }
+    if (cancelled_) {
+        return conclude(End::cancelled, "cancelled before the command was started");
+    }
+    if (refusal_) {
+        return conclude(End::start_failed, core::to_string(*refusal_));
+    }
+    if (now < next_try_) {
+        return Sight{.event = Event::waiting, .reason = trouble_};
+    }
+    return ask_to_make();
+}
+
+std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
+    const auto nodes = static_cast<std::size_t>(kept_.spec().shape.nodes);
+    if (pods.size() >= nodes) {
+        keep_mark();
+    }
+    nodes_.clear();
+    for (const auto& [rank, pod] : pods) {
+        if (!pod.node.empty()) {
+            nodes_.push_back(pod.node);
+        }
+    }
+    if (auto over = see_over(pods)) {
+        return over;
+    }
+    if (ending_) {
+        return std::nullopt;
+    }
+    if (cancelled_ || stopping_since_) {
+        return see_stopping(pods);
+    }
+    if (pods.size() < nodes && !made_) {
+        if (refusal_) {
+            context_.clean(status().token, status().epoch, 0s);
+            return conclude(End::start_failed, core::to_string(*refusal_));
+        }
+        if (!asking_ && context_.clock.monotonic() >= next_try_) {
+            return ask_to_make();
+        }
+        return Sight{.event = Event::waiting, .reason = trouble_};
+    }
+    return see_start(pods);
+}
+
+// All pods have ended, or one that failed ends the others.
+std::optional<Sight> KubernetesJob::see_over(const Pods& pods) {
+    const auto now = context_.clock.wall();
+    std::optional<PodEnd> first_bad;
+    std::optional<PodEnd> last;
+    int bad_rank = 0;
+    std::size_t over = 0;
+    for (const auto& [rank, pod] : pods) {
+        auto end = end_of(pod, now);
+        if (!end) {
+            continue;
+        }
+        ++over;
+        // Of those that were told to end with the others, the first is the one that was not told.
+        if (!is_good(*end) && (!first_bad || end->finished < first_bad->finished)) {
+            first_bad = end;
+            bad_rank = rank;
+        }
+        if (!last || end->finished > last->finished) {
+            last = std::move(end);
+        }
+    }
+    if (over == 0) {
+        return std::nullopt;
+    }
+    if (over == pods.size() && (first_bad || made_)) {
+        ask_for_end(pods, first_bad ? bad_rank : 0, first_bad ? *first_bad : *last);
+    } else if (first_bad && !stopping_since_) {
+        stopping_since_ = context_.clock.monotonic();
+        next_wish_ = {};
+    }
+    return std::nullopt;
+}
+
+// Until every pod runs.
+std::optional<Sight> KubernetesJob::see_start(const Pods& pods) {
+    const auto now = context_.clock.monotonic();
+    const auto nodes = static_cast<std::size_t>(kept_.spec().shape.nodes);
+    const bool all_run =
+        pods.size() >= nodes && std::all_of(pods.begin(), pods.end(),
+                                            [](const auto& one) { return has_begun(one.second); });
+    if (all_run) {
+        troubled_since_.reset();
+        return see_running(pods);
+    }
+    std::string reason;
+    bool placed = false;
+    for (const auto& [rank, pod] : pods) {
+        placed = placed || !pod.node.empty();
+        if (const auto trouble = start_trouble(pod)) {
+            troubled_since_ = troubled_since_.value_or(now);
+            if (now - *troubled_since_ > context_.options.start_patience) {
+                context_.clean(status().token, status().epoch, 0s);
+                return conclude(End::start_failed, *trouble);
+            }
+            reason = *trouble;
+        } else if (reason.empty()) {
+            reason = core::printable(
+                pod.node.empty() ? pod.unschedulable : pod.agent.reason + pod.main.reason, 300);
+        }
+    }
+    // Pods that wait for others hold what those may wait for.
+    waiting_since_ = placed && nodes > 1 ? std::optional(waiting_since_.value_or(now))
+                                         : std::optional<core::MonoTime>();
+    if (waiting_since_ && now - *waiting_since_ > context_.options.start_patience) {
+        context_.clean(status().token, status().epoch, 0s);
+        return conclude(End::start_failed, "not all of its pods found a place: " + reason);
+    }
+    return Sight{.event = placed ? Event::being_started : Event::waiting, .reason = reason};
+}
+
+Sight KubernetesJob::see_running(const Pods& pods) {
+    core::WallTime started = core::WallTime::max();
+    for (const auto& [rank, pod] : pods) {
+        started = std::min(started, pod.main.started);
+    }
+    if (pods.size() > 1 && context_.clock.monotonic() >= next_wish_ && !asking_) {
+        wish(pods, false, pods.begin()->second.address);
+    }
+    ask_for_log(std::max(k_log_period, k_log_per_running * static_cast<int>(context_.running)));
+    return {.event = Event::attempt_written, .started = started, .nodes = nodes_};
+}
+
+// Its wrappers are told to end; what has not begun is removed, and what does not hear too.
+std::optional<Sight> KubernetesJob::see_stopping(const Pods& pods) {
+    const auto now = context_.clock.monotonic();
+    stopping_since_ = stopping_since_.value_or(now);
+    const bool deaf = now - *stopping_since_ > kept_.spec().stop_grace + k_stop_slack;
+    if (now >= next_wish_ && !asking_) {
+        next_wish_ = now + k_wish_again;
+        wish(pods, true, "");
+        const auto removed = deaf ? wishes_of(pods, [](const Pod& pod) { return !pod.deleted_by; })
+                                  : wishes_of(pods, [](const Pod& pod) {
+                                        return !has_begun(pod) && !pod.deleted_by;
+                                    });
+        if (!removed.empty()) {
+            (void)post<Result<void>>(
+                context_.acts,
+                [&client = context_.acting, space = context_.space, removed] {
+                    return remove_pods(client, space, removed);
+                },
+                [](const Result<void>&) {});
+        }
+    }
+    const bool runs = std::any_of(pods.begin(), pods.end(),
+                                  [](const auto& one) { return is_running(one.second); });
+    return Sight{.event = Event::stop_begun,
+                 .reason = cancelled_ ? "being cancelled" : "one of its pods has failed",
+                 .started = runs ? status().started : core::WallTime{}};
+}
+
+// --- What is done ----------------------------------------------------------------------------
+
+Sight KubernetesJob::conclude(End end, std::string reason) {
+    last_words_ = kept_.conclude(end, std::move(reason), context_.clock, context_.log);
+    last_words_->nodes = nodes_;
+    return *last_words_;
+}
+
+std::optional<Sight> KubernetesJob::ask_to_make() {
+    auto order = order_of(kept_, context_.controller);
+    if (!order) {
+        return unreadable(core::to_string(order.error()));
+    }
+    asking_ = post<Result<void>>(
+        context_.acts,
+        [&client = context_.acting, space = context_.space, order = std::move(*order),
+         &options = context_.options] { return make(client, space, order, options); },
+        [this](const Result<void>& made) { on_made(made); });
+    return asking_ ? std::optional<Sight>()
+                   : Sight{.event = Event::waiting, .reason = "too much waits for Kubernetes"};
+}
+
+void KubernetesJob::on_made(const Result<void>& made) {
+    asking_ = false;
+    const auto now = context_.clock.monotonic();
+    if (made) {
+        trouble_.clear();
+        // The watch shows them, or a list that was asked for after this.
+        if (!context_.pods.contains({status().token, status().epoch})) {
+            doubtful_since_ = now;
+        }
+        keep_mark();
+        kept_.apply({.event = Event::handed_over}, context_.clock, context_.log);
+        return;
+    }
+    trouble_ = core::to_string(made.error());
+    next_try_ = now + std::min<Duration>(k_pause_max, k_first_pause * (1 << std::min(tries_, 6)));
+    ++tries_;
+    if (made.error().fault == Fault::invalid || made.error().fault == Fault::conflict) {
+        refusal_ = made.error();
+    }
+}
+
+// From here on a pod that is gone was there: it is never made again, so the attempt runs once.
+void KubernetesJob::keep_mark() {
+    if (!made_ && core::write_file(kept_.files().native(),
+                                   secret_name(status().token, status().epoch) + "\n", 0600)) {
+        made_ = true;
+    }
+}
+
+void KubernetesJob::wish(const Pods& pods, bool cancel, const std::string& head) {
+    next_wish_ = context_.clock.monotonic() + k_wish_again;
+    const auto wishes = wishes_of(pods, is_running);
+    if (wishes.empty()) {
+        return;
+    }
+    const bool told = !cancel;
+    asking_ = post<Result<void>>(
+        context_.acts,
+        [&client = context_.acting, space = context_.space, wishes, cancel, head] {
+            return tell(client, space, wishes, cancel, head);
+        },
+        [this, told](const Result<void>& done) {
+            asking_ = false;
+            if (done && told) {
+                next_wish_ = core::MonoTime::max();  // all have heard that they may begin
+            }
+        });
+}
+
+Result<void> KubernetesJob::stop() {
+    cancelled_ = true;
+    next_wish_ = {};
+    return {};
+}
+
+// The last lines and who deleted it, before the job is told to have ended and its pods are let go.
+void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
+    struct Source {
+        std::string path;
+        Path file;
+    };
+    std::vector<Source> sources;
+    for (const auto& [number, pod] : pods) {
+        const bool silent = end_of(pod, context_.clock.wall())->end == End::node_lost;
+        if (!silent && (number == 0 || number == rank)) {
+            sources.push_back({pods_path(context_.space) + "/" + pod.name + "/log",
+                               number == 0 ? kept_.files().out() : kept_.files().err()});
+        }
+    }
+    const auto& deciding = pods.at(rank);
+    ending_ = post<std::optional<End>>(
+        context_.asks,
+        [&client = context_.asking, &log = context_.log, space = context_.space, sources,
+         uid = deciding.uid, was_deleted = end.was_deleted,
+         max = context_.options.book.log_bytes]() -> std::optional<End> {
+            for (const auto& source : sources) {
+                Result<void> brought;
+                for (int i = 0; i < k_last_log_tries; ++i) {
+                    brought = bring_log(client, source.path, source.file, max, log);
+                    if (brought) {
+                        break;
+                    }
+                }
+                if (!brought) {
+                    log.warn("the last lines of a job are lost",
+                             {{"error", core::to_string(brought.error())}});
+                }
+            }
+            return was_deleted ? deleted_by(client, space, uid) : std::nullopt;
+        },
+        [this, end](const std::optional<End>& by_event) { on_end(end, by_event); });
+}
+
+void KubernetesJob::on_end(PodEnd end, std::optional<End> by_event) {
+    ending_ = false;
+    const bool stopped = !end.word || end.word->reason == ExitReason::stopped;
+    if (cancelled_ && stopped && end.end != End::out_of_memory) {
+        end.end = End::cancelled;
+        end.reason = "cancelled";
+    } else if (end.was_deleted && by_event) {
+        end.end = *by_event;
+        end.reason = fmt::format("Kubernetes: {}", to_string(*by_event));
+    }
+    if (end.word && !(cancelled_ && stopped)) {
+        const auto written = core::write_file(kept_.files().exit(), exit_text(*end.word), 0600);
+        last_words_ = written ? kept_.final_words() : std::nullopt;
+        if (!last_words_) {
+            context_.log.warn("the end of a job could not be kept; it is asked for again",
+                              {{"job", status().token.value}});
+            return;
+        }
+        last_words_->nodes = nodes_;
+    } else {
+        (void)conclude(end.end, end.reason);
+    }
+    context_.clean(status().token, status().epoch, 0s);
+}
+
+// --- Logs ------------------------------------------------------------------------------------
+
+void KubernetesJob::refresh_log() {
+    ask_for_log(k_log_followed);
+}
+
+void KubernetesJob::ask_for_log(Duration least) {
+    const auto now = context_.clock.monotonic();
+    const auto found = context_.pods.find({status().token, status().epoch});
+    if (log_asked_ || ending_ || last_words_ || now < next_log_ || found == context_.pods.end() ||
+        !found->second.contains(0) || !has_begun(found->second.at(0))) {
+        next_log_ = std::min(next_log_, now + least);
+        return;
+    }
+    log_asked_ = post<Result<void>>(
+        context_.asks,
+        [&client = context_.asking, &log = context_.log, file = kept_.files().out(),
+         path = pods_path(context_.space) + "/" + found->second.at(0).name + "/log",
+         max = context_.options.book.log_bytes] { return bring_log(client, path, file, max, log); },
+        [this, now, least](const Result<void>&) {
+            log_asked_ = false;
+            // A log that takes long to bring may not keep the API server busy.
+            constexpr int k_rest = 20;
+            const auto after = context_.clock.monotonic();
+            const auto took = std::chrono::duration_cast<Duration>(after - now);
+            next_log_ = after + std::max(least, took * k_rest);
+        });
+}
+
+// --- Further attempts ------------------------------------------------------------------------
+
+Result<std::int64_t> KubernetesJob::resubmit(const Orders& orders) {
+    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
+    forget_attempt();
+    return epoch;
+}
+
+void KubernetesJob::forget_attempt() {
+    life_ = std::make_shared<int>(0);
+    begun_ = made_ = cancelled_ = asking_ = ending_ = log_asked_ = false;
+    last_words_.reset();
+    nodes_.clear();
+    refusal_.reset();
+    trouble_.clear();
+    tries_ = 0;
+    next_try_ = next_wish_ = next_log_ = doubtful_since_ = {};
+    waiting_since_.reset();
+    troubled_since_.reset();
+    stopping_since_.reset();
+}
+
+}  // namespace sust::cluster::kubernetes

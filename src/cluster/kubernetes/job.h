@@ -1,0 +1,99 @@
+#pragma once
+
+// One job of the Kubernetes back end: what its files and its pods say, and what follows from that.
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "cluster/book.h"
+#include "cluster/kubernetes/errands.h"
+#include "cluster/kubernetes/nodes.h"
+#include "cluster/worker.h"
+
+namespace sust::cluster::kubernetes {
+
+using AttemptKey = std::pair<Token, std::int64_t>;
+
+// What all jobs of one back end share. Changed on the control loop's thread alone.
+struct Context {
+    const KubernetesOptions& options;
+    const core::Clock& clock;
+    const core::Log& log;
+    Client& acting;  // the client of `acts`: what is made and removed
+    Worker& acts;
+    Client& asking;  // of `asks`: logs, nodes, questions
+    Worker& asks;
+    std::string space{};
+    std::string controller{};
+    std::map<AttemptKey, std::map<int, Pod>> pods{};  // by rank
+    std::optional<core::MonoTime> listed{};           // when the list was asked for
+    std::string trouble{};                            // why nothing is heard
+    core::MonoTime trouble_since{};
+    std::vector<Machine> machines{};
+    std::optional<core::WallTime> looked{};  // at the machines
+    std::size_t running = 0;
+    std::set<AttemptKey> cleaning{};
+
+    // Removes what is left of an attempt; what fails is tried again by the next sweep.
+    void clean(const Token& token, std::int64_t epoch, Duration grace);
+};
+
+class KubernetesJob final : public BookedJob {
+  public:
+    KubernetesJob(KeptJob kept, Context& context) : BookedJob(std::move(kept)), context_(context) {}
+
+    bool look() override;
+    Result<void> stop() override;
+    Result<std::int64_t> resubmit(const Orders& orders) override;
+    // Somebody reads it: what the pod has printed since is asked for, once a second at most.
+    void refresh_log();
+
+  private:
+    using Pods = std::map<int, Pod>;
+
+    Result<void> begin();
+    // Nothing: there is nothing new to say.
+    std::optional<Sight> see();
+    std::optional<Sight> see_absent();
+    std::optional<Sight> see_pods(const Pods& pods);
+    std::optional<Sight> see_start(const Pods& pods);
+    std::optional<Sight> see_over(const Pods& pods);
+    Sight see_running(const Pods& pods);
+    std::optional<Sight> see_stopping(const Pods& pods);
+    std::optional<Sight> ask_to_make();
+    void on_made(const Result<void>& made);
+    void ask_for_end(const Pods& pods, int rank, PodEnd end);
+    void on_end(PodEnd end, std::optional<End> by_event);
+    void ask_for_log(Duration least);
+    void keep_mark();
+    void wish(const Pods& pods, bool cancel, const std::string& head);
+    template <class Answer, class Ask, class Then>
+    bool post(Worker& worker, Ask ask, Then then);
+    Sight conclude(End end, std::string reason);
+    void forget_attempt();
+
+    Context& context_;
+    // A question that is under way refers to the job only while it lives.
+    std::shared_ptr<int> life_ = std::make_shared<int>(0);
+    bool begun_ = false;  // what an earlier controller kept was read
+    std::optional<Sight> last_words_;
+    std::vector<std::string> nodes_;  // of its pods
+    bool made_ = false;               // all pods were seen once: they are never made again
+    bool cancelled_ = false;
+    bool asking_ = false;  // something is made, told or removed
+    bool ending_ = false;  // its last lines are being brought
+    bool log_asked_ = false;
+    core::MonoTime next_log_{};
+    int tries_ = 0;
+    core::MonoTime next_try_{};
+    core::MonoTime doubtful_since_{};
+    std::string trouble_;
+    std::optional<core::Error> refusal_;
+    core::MonoTime next_wish_{};
+    std::optional<core::MonoTime> waiting_since_;   // for its place, of a job of several pods
+    std::optional<core::MonoTime> troubled_since_;  // its start cannot succeed
+    std::optional<core::MonoTime> stopping_since_;
+};
+
+}  // namespace sust::cluster::kubernetes

@@ -1,0 +1,72 @@
+#include "cluster/kubernetes/site.h"
+
+#include "core/text.h"
+
+namespace sust::cluster::kubernetes {
+
+using core::fail;
+using core::Fault;
+using core::TomlTable;
+using namespace std::chrono_literals;
+
+namespace {
+
+Result<void> read_cluster(KubernetesOptions& options, const TomlTable& table,
+                          const SiteDefaults& defaults) {
+    options.book.jobs = TRY(absolute_path(table, "jobs", defaults.data / "sites" / options.name));
+    if (table.has("kubeconfig")) {
+        options.kubeconfig = TRY(absolute_path(table, "kubeconfig", {}));
+    }
+    options.context = TRY(table.text("context")).value_or("");
+    options.space = TRY(table.text("namespace")).value_or("");
+    options.environment = defaults.environment;
+    options.patience = TRY(at_least(table, "patience", 1s, options.patience));
+    options.start_patience = TRY(at_least(table, "start_patience", 1s, options.start_patience));
+    options.node_patience = TRY(at_least(table, "node_patience", 0s, options.node_patience));
+    return {};
+}
+
+Result<void> read_pods(KubernetesOptions& options, const TomlTable& table) {
+    options.agent_image = TRY(table.required_text("agent_image"));
+    options.image = TRY(table.text("image")).value_or("");
+    options.images = TRY(table.text_map("images"));
+    options.node_selector = TRY(table.text_map("node_selector"));
+    options.tolerations = TRY(table.text_map("tolerations"));
+    options.service_accounts = TRY(table.text_map("service_accounts"));
+    options.priority_classes = TRY(table.text_map("priority_classes"));
+    options.queue = TRY(table.text("queue")).value_or("");
+    options.gpu_resource = TRY(table.text("gpu_resource")).value_or(options.gpu_resource);
+    options.gpu_label = TRY(table.text("gpu_label")).value_or(options.gpu_label);
+    options.host_network = TRY(table.boolean("host_network")).value_or(false);
+    options.fixed_nodes = TRY(table.boolean("fixed_nodes")).value_or(true);
+    for (const auto& [least, name] : options.priority_classes) {
+        const auto number = core::parse_integer(least);
+        if (!number || *number < k_priority_min || *number > k_priority_max) {
+            return fail(Fault::invalid, "'" + core::printable(least) + "' is no priority",
+                        {.where = table.where("priority_classes"),
+                         .hint = "\"LEAST PRIORITY\" = \"class\", from -1000 to 1000"});
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<KubernetesOptions> read_options(const std::string& name, const TomlTable& table,
+                                       const SiteDefaults& defaults) {
+    KubernetesOptions options{.name = name};
+    TRY(read_cluster(options, table, defaults));
+    TRY(read_pods(options, table));
+    return options;
+}
+
+Result<Site> read_site(const std::string& name, const TomlTable& table,
+                       const SiteDefaults& defaults) {
+    auto options = TRY(read_options(name, table, defaults));
+    return Site{.name = name,
+                .open = [options = std::move(options)](const core::Clock& clock, core::Log log) {
+                    return open_kubernetes(options, clock, std::move(log));
+                }};
+}
+
+}  // namespace sust::cluster::kubernetes

@@ -1,0 +1,64 @@
+#include "cluster/pod_carrier.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cluster/fence.h"
+#include "core/fd.h"
+#include "core/text.h"
+
+namespace sust::cluster {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t k_wish_bytes_max = 4 << 10;
+constexpr std::size_t k_agent_bytes_max = 256 << 20;
+
+}  // namespace
+
+Result<void> PodCarrier::unpack(const Path& job_directory, std::int64_t epoch,
+                                const core::Clock& clock) const {
+    const JobFiles files{job_directory};
+    if (core::path_exists(files.job())) {
+        return {};
+    }
+    const auto text = TRY(core::read_file(JobFiles{folder_ / "job"}.job(), k_job_bytes_max));
+    TRY(core::make_directories(job_directory, 0700));
+    TRY(raise_fence(job_directory, epoch, core::Deadline(clock, 2s)));
+    return core::write_file(files.job(), text, 0600);
+}
+
+bool PodCarrier::is_cancelled() const {
+    const auto wish = core::read_file(folder_ / "wishes/cancel", k_wish_bytes_max);
+    return wish && !wish->empty();
+}
+
+void PodCarrier::bring_cancel(const AttemptFiles& files) const {
+    if (is_cancelled()) {
+        const core::Fd mark(::open(files.cancel().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+}
+
+std::string PodCarrier::head() const {
+    const auto wish = core::read_file(folder_ / "wishes/head", k_wish_bytes_max);
+    return wish ? std::string(core::trim(*wish)) : "";
+}
+
+// The kubelet made the file; it is a mount, so nothing can be renamed over it.
+Result<void> PodCarrier::hand_over(const ExitWord& word) const {
+    const core::Fd file(::open(message_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+    if (!file) {
+        return core::fail_errno("open " + message_.string(), errno);
+    }
+    return core::within("write " + message_.string(), core::write_all(file.get(), exit_text(word)));
+}
+
+Result<void> bring_agent(const Path& folder) {
+    const auto program = TRY(core::read_file("/proc/self/exe", k_agent_bytes_max));
+    TRY(core::make_directories(folder / "bin", 0755));
+    return core::write_file(folder / "bin/sust-agent", program, 0755);
+}
+
+}  // namespace sust::cluster
