@@ -135,6 +135,9 @@ Result<cluster::JobSpec> ReplicaJobs::job_spec(const ReplicaRecord& replica,
             spec.argv.insert(spec.argv.end(), {"--network", network});
         }
         spec.argv.emplace_back("--");
+        if (able.contains(Capability::images)) {
+            spec.mounts.push_back({.source = shared, .target = shared, .read_only = false});
+        }
         spec.shape.cpus_per_task = plan.spec.threads;
     }
     spec.argv.insert(spec.argv.end(), engine_argv.begin(), engine_argv.end());

@@ -8,7 +8,7 @@ import signal
 from conftest import wait_for
 
 
-class Site:
+class BackEnd:
     """One back end. What it cannot do it declares, with the reason, and the suite checks the declaration."""
 
     name = ""
@@ -16,7 +16,6 @@ class Site:
     declared: dict[str, str] = {}
     statuses = (0, 1, 42, 126, 255)
     many = 100
-    within = 60.0
 
     def configure(self, root):
         """Lines of backends.toml for this installation; none for this machine."""
@@ -50,7 +49,7 @@ class Site:
         raise NotImplementedError
 
 
-class LocalSite(Site):
+class LocalSite(BackEnd):
     name = "local"
     declared = {"away": "there is no scheduler between sustd and its jobs",
                 "several_nodes": "this machine is one node",
@@ -87,7 +86,7 @@ class LocalSite(Site):
         yield
 
 
-class SlurmSite(Site):
+class SlurmSite(BackEnd):
     name = "lab"
     def __init__(self, lab, lines=""):
         self.lab, self.lines = lab, lines
@@ -142,3 +141,103 @@ class SlurmSite(Site):
 
     def cancel_natively(self, job, shown):
         self.lab.run("scancel", str(self.native(job)))
+
+
+class SimulatedSite(BackEnd):
+    """Commands are really run, by the site and on this machine."""
+
+    name = "plan"
+    declared = {"principals": "a simulated site has no users",
+                "bounded_logs": "the wrapper's own, as on this machine"}
+    statuses = tuple(range(256))
+    many = 1000
+
+    def __init__(self, site):
+        self.site = site
+        self.shared = None
+
+    def configure(self, root):
+        self.shared = root / "shared"
+        self.shared.mkdir(parents=True, exist_ok=True)
+        return (f'[backend.plan]\ntype = "simulated"\nsocket = "{self.site.socket}"\njobs = "{self.shared}"\n'
+                'period = "100ms"\ncarrier_grace = "500ms"\nsilence = "15s"\npatience = "2s"\n')
+
+    def attempt(self, job, epoch=1):
+        return self.shared / job / str(epoch)
+
+    @contextlib.contextmanager
+    def busy(self):
+        self.site.mishap("drain", nodes="n[1-4]", reason="busy with other work")
+        try:
+            yield
+        finally:
+            self.site.mishap("resume", nodes="n[1-4]")
+
+    @contextlib.contextmanager
+    def away(self):
+        self.site.kill()
+        try:
+            yield
+        finally:
+            self.site.start()
+
+    @contextlib.contextmanager
+    def lost(self, shown):
+        self.site.mishap("lose_nodes", nodes=self.site.job(shown["id"])["nodes"])
+        try:
+            yield
+        finally:
+            self.site.mishap("resume", nodes="n[1-4]")
+
+    def cancel_natively(self, job, shown):
+        self.site.call("DELETE", f"/v1/jobs/{self.site.job(job)['id']}?token={job}")
+
+
+class KubernetesSite(BackEnd):
+    name = "lab"
+    declared = {"job_directory": "pods see no directory of ours; the termination message is the carrier",
+                "carrier": "pods see no directory of ours; the termination message is the carrier",
+                "bounded_logs": "the kubelet keeps the container's log, by its own bound"}
+
+    def __init__(self, lab, agent, image):
+        self.lab, self.agent, self.image = lab, agent, image
+
+    def configure(self, root):
+        return (f'[backend.lab]\ntype = "kubernetes"\nkubeconfig = "{self.lab.kubeconfig("admin")}"\n'
+                f'agent_image = "{self.agent}"\nimage = "{self.image}"\nhost_network = true\npatience = "5s"\n'
+                'start_patience = "20s"\nnode_patience = "3s"\n')
+
+    def pods(self, job):
+        return self.lab.api.get("/api/v1/namespaces/default/pods", labelSelector=f"sust/job={job}")["items"]
+
+    @contextlib.contextmanager
+    def busy(self):
+        for node in self.lab.nodes:
+            self.lab.kubectl("cordon", node.name)
+        try:
+            yield
+        finally:
+            for node in self.lab.nodes:
+                self.lab.kubectl("uncordon", node.name)
+
+    @contextlib.contextmanager
+    def away(self):
+        self.lab.apiserver.kill()
+        try:
+            yield
+        finally:
+            self.lab.apiserver.start()
+            self.lab.wait_for_apiserver()
+
+    @contextlib.contextmanager
+    def lost(self, shown):
+        node = self.lab.node(shown["nodes"][0])
+        node.lose()
+        try:
+            yield
+        finally:
+            node.recover()
+            self.lab.wait_for_node(node.name)
+
+    def cancel_natively(self, job, shown):
+        self.lab.api.delete(f"/api/v1/namespaces/default/pods/{self.pods(job)[0]['metadata']['name']}")

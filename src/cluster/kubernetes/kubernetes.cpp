@@ -42,6 +42,7 @@ class Kubernetes final : public Book {
     std::set<Capability> capabilities() const override;
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
+    std::string network() const override { return options_of_.network; }
     int wake_fd() const override { return epoll_.get(); }
     Result<LogChunk> logs(const Token& token, Stream stream, std::uint64_t offset,
                           std::size_t max_bytes) override;
@@ -125,10 +126,11 @@ Result<void> Kubernetes::find() {
 // --- What could ever run ---------------------------------------------------------------------
 
 std::set<Capability> Kubernetes::capabilities() const {
-    std::set<Capability> able = {Capability::several_nodes, Capability::gpus,
-                                 Capability::memory_limits, Capability::time_limits,
-                                 Capability::priorities,    Capability::partitions,
-                                 Capability::exclude_nodes, Capability::hold_nodes};
+    std::set<Capability> able = {
+        Capability::several_nodes, Capability::gpus,       Capability::memory_limits,
+        Capability::time_limits,   Capability::priorities, Capability::partitions,
+        Capability::exclude_nodes, Capability::hold_nodes, Capability::several_tasks,
+        Capability::notice,        Capability::images};
     if (!options_of_.service_accounts.empty()) {
         able.insert(Capability::principals);
     }

@@ -17,7 +17,8 @@ struct KubernetesOptions {
     core::Environment environment;  // of this process, for credential plugins
     std::string agent_image;        // has /sust-agent, and need not have anything else
     std::string image;              // of jobs that name no environment; empty: those are refused
-    std::map<std::string, std::string> images;            // environment name -> reference
+    std::map<std::string, std::string> images;   // environment name -> reference
+    std::map<std::string, std::string> volumes;  // path that nodes see -> "host", "claim:NAME"
     std::map<std::string, std::string> node_selector;     // label -> value
     std::map<std::string, std::string> service_accounts;  // principal -> service account
     std::map<std::string, std::string> priority_classes;  // least priority -> class
@@ -25,6 +26,7 @@ struct KubernetesOptions {
     std::string gpu_resource = "nvidia.com/gpu";
     std::string gpu_label = "nvidia.com/gpu.product";  // of nodes, for a type that is asked for
     std::string queue;                                 // Kueue's local queue where a job names none
+    std::string network;                               // see Scheduler::network
     bool host_network = false;
     bool fixed_nodes = true;  // what no node has is refused; false: nodes may be added
     Duration patience = std::chrono::seconds(30);        // for one call

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/kubernetes/pod.h"
+#include "cluster/kubernetes/volumes.h"
+#include "cluster/tasks.h"
 #include "core/hash.h"
 #include "core/text.h"
 
@@ -55,6 +57,16 @@ std::string label_value(std::string_view text) {
     const auto begin = std::find_if(value.begin(), value.end(), fine);
     const auto end = std::find_if(value.rbegin(), value.rend(), fine).base();
     return begin < end ? std::string(begin, end) : "";
+}
+
+// One pod is one node: its tasks are started by the agent that its init container brought.
+JobWord word_of(const JobSpec& spec) {
+    JobWord word{.spec = spec};
+    if (spec.shape.tasks_per_node > 1) {
+        word.launcher =
+            tasks_launcher("/sust/bin/sust-agent", spec.shape.tasks_per_node, spec.stop_grace);
+    }
+    return word;
 }
 
 json labels_of(const Order& order) {
@@ -107,19 +119,23 @@ json resources_of(const JobSpec& spec, const KubernetesOptions& options) {
     return {{"requests", requests}, {"limits", limits}};
 }
 
-json volumes_of(const Order& order) {
+json volumes_of(const Order& order, const KubernetesOptions& options) {
     const auto wish = [](const char* file, const char* annotation) {
         return json{
             {"path", file},
             {"fieldRef", {{"fieldPath", fmt::format("metadata.annotations['{}']", annotation)}}}};
     };
-    return json::array(
+    auto volumes = json::array(
         {{{"name", "sust"}, {"emptyDir", json::object()}},
          {{"name", "job"},
           {"secret", {{"secretName", secret_name(order.spec.token, order.epoch)}}}},
          {{"name", "wishes"},
           {"downwardAPI",
            {{"items", json::array({wish("cancel", k_cancel), wish("head", k_head)})}}}}});
+    for (auto& volume : shared_volumes(order.spec, options.volumes)) {
+        volumes.push_back(std::move(volume));
+    }
+    return volumes;
 }
 
 json mount(const char* name, const char* path) {
@@ -137,6 +153,11 @@ json agent_container(const KubernetesOptions& options) {
 
 json main_container(const Order& order, int rank, const KubernetesOptions& options) {
     const auto& spec = order.spec;
+    auto mounts = json::array(
+        {mount("sust", "/sust"), mount("job", "/sust/job"), mount("wishes", "/sust/wishes")});
+    for (auto& shared : shared_mounts(spec, options.volumes)) {
+        mounts.push_back(std::move(shared));
+    }
     return {{"name", "main"},
             {"image", spec.image.empty() ? options.image : options.images.at(spec.image)},
             {"command", json::array({"/sust/bin/sust-agent", "job", "--directory",
@@ -146,8 +167,7 @@ json main_container(const Order& order, int rank, const KubernetesOptions& optio
             {"resources", resources_of(spec, options)},
             // Where the wrapper could not say a word, the last lines of the log are better.
             {"terminationMessagePolicy", "FallbackToLogsOnError"},
-            {"volumeMounts", json::array({mount("sust", "/sust"), mount("job", "/sust/job"),
-                                          mount("wishes", "/sust/wishes")})}};
+            {"volumeMounts", std::move(mounts)}};
 }
 
 json affinity_of(const Order& order) {
@@ -257,7 +277,7 @@ json secret_object(const Order& order) {
             {"metadata",
              {{"name", secret_name(order.spec.token, order.epoch)}, {"labels", labels_of(order)}}},
             {"immutable", true},
-            {"stringData", {{"job.json", job_text({.spec = order.spec})}}}};
+            {"stringData", {{"job.json", job_text(word_of(order.spec))}}}};
 }
 
 json pod_object(const Order& order, int rank, const KubernetesOptions& options) {
@@ -280,7 +300,7 @@ json pod_object(const Order& order, int rank, const KubernetesOptions& options) 
                 {"enableServiceLinks", false},
                 {"initContainers", json::array({agent_container(options)})},
                 {"containers", json::array({main_container(order, rank, options)})},
-                {"volumes", volumes_of(order)},
+                {"volumes", volumes_of(order, options)},
                 {"tolerations", tolerations_of(options)},
                 {"nodeSelector", node_selector_of(spec, options)},
                 {"affinity", affinity_of(order)}};
@@ -346,7 +366,8 @@ Result<void> check_request(const JobSpec& spec, const KubernetesOptions& options
                           fmt::format("these can: {}", fmt::join(k_options, ", ")));
         }
     }
-    if (job_text({.spec = spec}).size() > k_secret_bytes_max) {
+    TRY(check_volumes(spec, options));
+    if (job_text(word_of(spec)).size() > k_secret_bytes_max) {
         return fail(Fault::too_large, "the job is longer than a Secret may be",
                     {.where = "command", .hint = "put what is long into a file of the image"});
     }

@@ -1,5 +1,7 @@
 #include "cluster/kubernetes/site.h"
 
+#include "cluster/kubernetes/volumes.h"
+#include "cluster/relay.h"
 #include "core/text.h"
 
 namespace sust::cluster::kubernetes {
@@ -30,6 +32,19 @@ Result<void> read_pods(KubernetesOptions& options, const TomlTable& table) {
     options.agent_image = TRY(table.required_text("agent_image"));
     options.image = TRY(table.text("image")).value_or("");
     options.images = TRY(table.text_map("images"));
+    options.volumes = TRY(table.text_map("volumes"));
+    for (const auto& [path, kind] : options.volumes) {
+        const bool known = kind == "host" || (kind.starts_with(k_claim) && kind != k_claim);
+        if (!Path(path).is_absolute() || !known) {
+            return fail(Fault::invalid, "'" + core::printable(path) + "' is no volume",
+                        {.where = table.where("volumes"),
+                         .hint = "\"/absolute/path\" = \"host\", or \"claim:NAME\""});
+        }
+    }
+    options.network = TRY(table.text("network")).value_or("");
+    if (!options.network.empty()) {
+        TRY(core::within(table.where("network"), check_network(options.network)));
+    }
     options.node_selector = TRY(table.text_map("node_selector"));
     options.tolerations = TRY(table.text_map("tolerations"));
     options.service_accounts = TRY(table.text_map("service_accounts"));
