@@ -177,6 +177,7 @@ Result<ServiceView> Fleet::Impl::apply(const SaidService& said) {
     if (options_.image_of) {
         plan.image = TRY(options_.image_of(engine->environment));
     }
+    TRY(lives_.check_placement(plan));
     auto service = TRY(next_record(plan));
     log_.info("service applied", {{"service", spec.name},
                                   {"generation", std::to_string(service.target)},

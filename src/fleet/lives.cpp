@@ -247,6 +247,11 @@ void Lives::adopt() {
     jobs_.end_strangers(book_.replicas(), log_);
 }
 
+Result<void> Lives::check_placement(const ServicePlan& plan) const {
+    TRY(jobs_.choose({.id = "rep-made-up", .service = plan.spec.name}, plan));
+    return {};
+}
+
 Result<void> Lives::create(const ServiceRecord& service) {
     ReplicaRecord record{.id = core::make_id(parts_.clock, "rep-"),
                          .service = service.name,

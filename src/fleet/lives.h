@@ -23,6 +23,8 @@ class Lives {
 
     // Goes on with the replicas of the book: repeats what may not have been done.
     void adopt();
+    // invalid: no alternative of the plan takes its replicas, with each one's reason.
+    Result<void> check_placement(const ServicePlan& plan) const;
     // A new replica of the service's target generation.
     Result<void> create(const ServiceRecord& service);
     void retire(const std::string& id);

@@ -88,5 +88,6 @@ def test_what_pods_do_not_see_is_refused_with_the_key_that_helps(site):
     site.sust.up()
     spec = site.sust.root / "demo.toml"
     spec.write_text('name = "demo"\nbase = "tiny"\nreplicas = 1\n[[placement]]\nbackend = "lab"\n')
-    site.sust.run("serve", "apply", spec, "--no-wait", check=False)
-    wait_for("it is told", lambda: "volumes" in json.dumps(site.service()), 30)
+    refused = site.sust.run("serve", "apply", spec, check=False)
+    assert refused.returncode == 2 and "[backend.lab.volumes]" in refused.stderr, refused.stderr
+    assert site.sust.json("serve", "ls") == []
