@@ -20,7 +20,8 @@ struct Identity {
 };
 
 // While it lives, the calling thread's access to files (and nothing else) is that of the identity.
-// For root only; not to be nested, and to end on the thread that began it.
+// For root only; not to be nested, and to end on the thread that began it. A thread or process that
+// is started meanwhile would inherit it: none is.
 class ActingAs {
   public:
     // denied: this process cannot become it.

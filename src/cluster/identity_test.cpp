@@ -1,6 +1,7 @@
 #include "cluster/identity.h"
 
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -48,9 +49,19 @@ TEST_F(Identities, AnothersLinkDoesNotReachWhatTheyMayNotRead) {
 }
 
 TEST_F(Identities, OtherThreadsStayWhatTheyAre) {
-    const auto acting = ActingAs::begin(k_nobody);
-    ASSERT_TRUE(acting);
-    std::thread([&] { EXPECT_TRUE(core::read_file(folder_.path() / "secret", 10)); }).join();
+    std::promise<void> go;
+    std::thread other([&, acts = go.get_future()]() mutable {
+        acts.wait();
+        EXPECT_TRUE(core::read_file(folder_.path() / "secret", 10));
+    });
+    {
+        const auto acting = ActingAs::begin(k_nobody);
+        EXPECT_TRUE(acting);
+        EXPECT_FALSE(core::read_file(folder_.path() / "secret", 10));
+        go.set_value();
+        other.join();
+    }
+    EXPECT_TRUE(core::read_file(folder_.path() / "secret", 10));
 }
 
 }  // namespace

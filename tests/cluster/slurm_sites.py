@@ -8,10 +8,11 @@ def site(lab, shared, token_file, transport, more=""):
     """backends.toml of one back end, and the token of one that is asked by slurmrestd."""
     text = (f'[backend.lab]\ntype = "slurm"\njobs = "{shared}"\nperiod = "1s"\ncarrier_grace = "2s"\n'
             f'silence = "15s"\n{more}\n')
-    if transport == "slurmrestd":
+    if transport != "commands":  # "slurmrestd", or "socket" for its other place
         token_file.touch(0o600)
         token_file.write_text(f"SLURM_JWT={lab.rest.token(lifespan_seconds=3600)}\n")
-        return f'{text}rest = "{lab.rest.address}"\ntoken_file = "{token_file}"\n'
+        rest = lab.rest.address if transport == "slurmrestd" else f"unix:{lab.rest.socket}"
+        return f'{text}rest = "{rest}"\ntoken_file = "{token_file}"\n'
     return f'{text}[backend.lab.env]\nSLURM_CONF = "{lab.environment["SLURM_CONF"]}"\n'
 
 

@@ -17,7 +17,7 @@ def lab(make_slurm):
     return make_slurm(nodes=3, rest=True, settings=IMPATIENT)
 
 
-@pytest.fixture(params=["commands", "slurmrestd"])
+@pytest.fixture(params=["commands", "socket"])
 def jobs(lab, sust, tmp_path, request):
     return connect(lab, sust, tmp_path, request.param)
 

@@ -41,6 +41,8 @@ TEST(Sites, WhatIsWrongIsNamedWithItsPlace) {
         {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\nenv = {SLURM_JWT = 'x'}",
          "seen by every job"},
         {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\nrest = 'slurm'", "no address"},
+        {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\nrest = 'http://10.0.0.1:6820'",
+         "no address"},
         {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\ntoken_file = '/t'", "of slurmrestd"},
         {"[backends.alps]\n", "did you mean 'backend'"},
         {"[backend]\nalps = 'slurm'", "must be a table"},

@@ -1,5 +1,6 @@
 #include "cluster/slurm/site.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -19,14 +20,23 @@ std::string own_name() {
     return entry == nullptr ? std::to_string(::geteuid()) : entry->pw_name;
 }
 
-// "http://ADDRESS:PORT" or "unix:/PATH".
+// "http://127.0.0.1:PORT" or "unix:/PATH": a token does not leave the machine as plain text.
 bool is_address(const std::string& text) {
+    constexpr std::string_view k_http = "http://";
     if (text.starts_with("unix:/")) {
         return true;
     }
     const auto colon = text.rfind(':');
     const auto port = core::parse_integer(std::string_view(text).substr(colon + 1));
-    return text.starts_with("http://") && colon > 6 && port && *port > 0 && *port < 65536;
+    if (!text.starts_with(k_http) || colon == std::string::npos || colon <= k_http.size() ||
+        !port || *port < 1 || *port > 65535) {
+        return false;
+    }
+    in_addr address{};
+    const auto host = text.substr(k_http.size(), colon - k_http.size());
+    constexpr std::uint32_t k_loopback = 127;
+    return ::inet_pton(AF_INET, host.c_str(), &address) == 1 &&
+           ntohl(address.s_addr) >> 24 == k_loopback;
 }
 
 Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& user) {
@@ -41,7 +51,7 @@ Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& u
         return rest;
     }
     if (!is_address(rest.address)) {
-        return fail(Fault::invalid, "'rest' is no address",
+        return fail(Fault::invalid, "'rest' is no address of this machine",
                     {.where = table.where("rest"),
                      .hint = "\"http://127.0.0.1:6820\" or \"unix:/run/slurmrestd.sock\""});
     }
