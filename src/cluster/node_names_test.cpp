@@ -20,7 +20,6 @@ TEST(NodeNames, AreExpandedWithinABound) {
     }
 }
 
-
 TEST(NodeNames, AreCompressedToWhatExpandsToThem) {
     const std::vector<std::string> names = {"n1", "n2", "n9", "nid001", "nid002", "m", "n10"};
     EXPECT_EQ(compress_nodes(names), "n[1-2],n9,nid[001-002],m,n10");
