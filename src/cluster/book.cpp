@@ -112,7 +112,8 @@ Result<void> Book::submit(const JobSpec& spec) {
             fmt::format("{} jobs have not ended, which is the limit", options_.max_live_jobs),
             {.hint = "wait for one to end, or cancel one"});
     }
-    auto job = book(TRY(KeptJob::create(options_.jobs, spec, options_.log_bytes, clock_)));
+    const JobWord word{.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)};
+    auto job = book(TRY(KeptJob::create(options_.jobs, word, clock_)));
     look(*jobs_.emplace(spec.token, std::move(job)).first->second);
     return {};
 }

@@ -63,6 +63,8 @@ class Book : public Scheduler {
     // has it open.
     Result<void> open();
     virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
+    // What the wrapper puts before the command; empty: nothing.
+    virtual std::vector<std::string> launcher(const JobSpec&) const { return {}; }
     // Of what runs elsewhere there is nothing to see.
     virtual bool may_forget(const BookedJob& job) const;
 

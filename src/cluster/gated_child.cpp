@@ -73,9 +73,10 @@ bool pass_gate(int gate) {
 }
 
 bool put_streams(const ChildPlan& plan) {
-    const int null_fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return null_fd >= 0 && ::dup2(null_fd, STDIN_FILENO) >= 0 &&
-           ::dup2(plan.out, STDOUT_FILENO) >= 0 && ::dup2(plan.err, STDERR_FILENO) >= 0;
+    const int in = plan.in >= 0 ? plan.in : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return in >= 0 && ::dup2(in, STDIN_FILENO) >= 0 &&
+           (plan.out < 0 || ::dup2(plan.out, STDOUT_FILENO) >= 0) &&
+           (plan.err < 0 || ::dup2(plan.err, STDERR_FILENO) >= 0);
 }
 
 int execute(const Ready& ready) {
@@ -92,7 +93,7 @@ int execute(const Ready& ready) {
 
 // In the child. Returns what failed; does not return when the command is started.
 Report become(const ChildPlan& plan, const Ready& ready, pid_t parent, int gate) {
-    if (::setsid() < 0) {
+    if (plan.new_session ? ::setsid() < 0 : ::setpgid(0, 0) < 0) {
         return {Step::session, errno};
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -103,7 +104,7 @@ Report become(const ChildPlan& plan, const Ready& ready, pid_t parent, int gate)
     if (!put_streams(plan)) {
         return {Step::streams, errno};
     }
-    if (::chdir(plan.workdir.c_str()) != 0) {
+    if (!plan.workdir.empty() && ::chdir(plan.workdir.c_str()) != 0) {
         return {Step::workdir, errno};
     }
     return {Step::program, execute(ready)};

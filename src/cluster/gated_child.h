@@ -15,9 +15,9 @@ namespace sust::cluster {
 struct ChildPlan {
     std::vector<std::string> argv;  // argv[0] without '/' is looked up in PATH of `environment`
     core::Environment environment;
-    Path workdir;
-    int out = -1;
-    int err = -1;
+    Path workdir{};                   // empty: that of this process
+    int in = -1, out = -1, err = -1;  // -1: /dev/null for in, inherited for out and err
+    bool new_session = true;          // else a process group of its own in this session
 };
 
 struct StartFailure {
@@ -27,13 +27,14 @@ struct StartFailure {
 
 class GatedChild {
   public:
-    // In a session and process group of its own, without blocked or ignored signals, standard
-    // input from /dev/null; killed when this process ends. Never let through: it ends quietly.
+    // Without blocked or ignored signals; killed when this process ends. Never let through: it
+    // ends quietly.
     static Result<GatedChild> fork(const ChildPlan& plan);
 
     pid_t pid() const { return pid_; }
     void let_through();
-    // Ask after the child has ended; nothing if the command was started.
+    // Nothing if the command was started. Waits for the one or the other of a child that was let
+    // through.
     std::optional<StartFailure> failure() const;
 
   private:

@@ -53,7 +53,8 @@ struct JobSpec {
     Path workdir;                   // empty: the attempt's own directory
     Duration time_limit = std::chrono::hours(24);
     Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
-    Duration notice{};  // SIGUSR1 so long before the time limit, to checkpoint; 0: none
+    // SIGUSR1 so long before the time limit, for processes that catch it; 0: none.
+    Duration notice{};
     Shape shape;
     std::string image;      // an environment's name; empty: the node's own file system
     int priority = 0;       // k_priority_min .. k_priority_max; higher is sooner

@@ -73,10 +73,9 @@ End end_of(const ExitWord& word) {
 
 // --- Coming into being -----------------------------------------------------------------------
 
-Result<KeptJob> KeptJob::create(const Path& jobs, const JobSpec& spec, std::uint64_t log_bytes,
-                                const core::Clock& clock) {
-    KeptJob job(jobs / spec.token.value);
-    auto made = job.write_words(spec, log_bytes, clock);
+Result<KeptJob> KeptJob::create(const Path& jobs, const JobWord& word, const core::Clock& clock) {
+    KeptJob job(jobs / word.spec.token.value);
+    auto made = job.write_words(word, clock);
     if (made) {
         made = job.load();
     }
@@ -90,13 +89,11 @@ Result<KeptJob> KeptJob::create(const Path& jobs, const JobSpec& spec, std::uint
 }
 
 // job.json comes last: before it, there is no job, and what is here may be overwritten.
-Result<void> KeptJob::write_words(const JobSpec& spec, std::uint64_t log_bytes,
-                                  const core::Clock& clock) const {
+Result<void> KeptJob::write_words(const JobWord& word, const core::Clock& clock) const {
     const auto& directory = directory_.path;
     TRY(core::make_directories(directory, 0700));
     TRY(core::make_directories(directory_.attempt(1).path, 0700));
     TRY(raise_fence(directory, 1, core::Deadline(clock, k_fence_wait)));
-    const JobWord word{.spec = spec, .log_bytes = log_bytes};
     TRY(core::write_file(directory_.job(), job_text(word), 0600));
     return core::sync_directory(directory.parent_path());
 }

@@ -30,8 +30,7 @@ struct Sight {
 class KeptJob {
   public:
     // Writes everything that makes the job exist (planned); `jobs` is the folder of all.
-    static Result<KeptJob> create(const Path& jobs, const JobSpec& spec, std::uint64_t log_bytes,
-                                  const core::Clock& clock);
+    static Result<KeptJob> create(const Path& jobs, const JobWord& word, const core::Clock& clock);
     // A job that an earlier controller created; load() reads the rest.
     static KeptJob find(const Path& directory);
 
@@ -74,8 +73,7 @@ class KeptJob {
 
   private:
     explicit KeptJob(const Path& directory) : directory_{directory} {}
-    Result<void> write_words(const JobSpec& spec, std::uint64_t log_bytes,
-                             const core::Clock& clock) const;
+    Result<void> write_words(const JobWord& word, const core::Clock& clock) const;
     void begin_attempt(std::int64_t epoch);
 
     JobFiles directory_;

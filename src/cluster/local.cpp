@@ -8,6 +8,7 @@
 
 #include "cluster/local_job.h"
 #include "cluster/machine.h"
+#include "cluster/tasks.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -33,7 +34,8 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::hold_nodes, Capability::job_directory, Capability::start_estimates};
+        return {Capability::several_tasks, Capability::notice, Capability::hold_nodes,
+                Capability::job_directory, Capability::start_estimates};
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
@@ -48,6 +50,11 @@ class Local final : public Book {
   protected:
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<LocalJob>(std::move(job), context_);
+    }
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        const auto count = spec.shape.tasks_per_node;
+        return count > 1 ? tasks_launcher(context_.agent.string(), count, spec.stop_grace)
+                         : std::vector<std::string>();
     }
 
   private:

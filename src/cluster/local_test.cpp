@@ -38,6 +38,23 @@ TEST_F(LocalJobs, RunACommandAndTellHowItEnded) {
     EXPECT_TRUE(local_->logs({"good"}, Stream::out, 4, 100).value().complete);
 }
 
+TEST_F(LocalJobs, RunSeveralTasks) {
+    open();
+    auto spec =
+        shell("many", "echo $SUST_RANK of $SUST_WORLD_SIZE; exit $((SUST_RANK == 2 ? 6 : 0))");
+    spec.shape.tasks_per_node = 3;
+    ASSERT_TRUE(local_->submit(spec));
+    auto none = spec;
+    none.token = {"none"};
+    none.argv = {"/no/such/program"};
+    ASSERT_TRUE(local_->submit(none));
+    ASSERT_TRUE(ends("many", End::failed));
+    EXPECT_EQ(status("many").exit_status, 6);
+    EXPECT_THAT(log("many"), HasSubstr("2 of 3\n"));
+    ASSERT_TRUE(ends("none", End::start_failed));
+    EXPECT_THAT(status("none").reason, HasSubstr("/no/such/program"));
+}
+
 TEST_F(LocalJobs, TellEveryChangeOnce) {
     open();
     ASSERT_TRUE(local_->submit(shell("one", "while [ ! -e go ]; do sleep 0.01; done")));

@@ -134,7 +134,8 @@ std::string job_text(const JobWord& word) {
                  {"labels", spec.labels},
                  {"options", spec.options},
                  {"exclude_nodes", spec.exclude_nodes},
-                 {"log_bytes", word.log_bytes}});
+                 {"log_bytes", word.log_bytes},
+                 {"launcher", word.launcher}});
 }
 
 Result<std::optional<JobWord>> read_job(const JobFiles& files) {
@@ -163,6 +164,7 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
         document.at("options").get_to(spec.options);
         document.at("exclude_nodes").get_to(spec.exclude_nodes);
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
+        word.launcher = document.value("launcher", word.launcher);  // absent: none
         if (auto checked = check_spec(spec); !checked) {
             throw std::invalid_argument(core::to_string(checked.error()));
         }

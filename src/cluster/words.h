@@ -28,7 +28,8 @@ struct AttemptFiles {
     Path cancel() const { return path / "cancel"; }      // empty: its being there is the word
     Path stopping() const { return path / "stopping"; }  // empty likewise
     Path heartbeat() const { return path / "heartbeat"; }
-    Path native() const { return path / "native_id"; }  // what the scheduler calls it
+    Path cannot_start() const { return path / "cannot_start"; }  // a launcher's: no task ran
+    Path native() const { return path / "native_id"; }           // what the scheduler calls it
     Path orders() const { return path / "orders.json"; }
     Path lock() const { return path / "lock"; }
     Path out() const { return path / "stdout"; }
@@ -47,6 +48,7 @@ struct JobFiles {
 struct JobWord {
     JobSpec spec;
     std::uint64_t log_bytes = k_log_bytes;
+    std::vector<std::string> launcher{};  // put before the command; empty: it is started as it is
 };
 
 struct AttemptWord {

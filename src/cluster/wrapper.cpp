@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,8 @@
 #include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
+#include "cluster/notice.h"
+#include "cluster/place.h"
 #include "cluster/processes.h"
 #include "cluster/signals.h"
 #include "cluster/words.h"
@@ -33,7 +34,6 @@ constexpr auto k_tick = 1s;        // cancel file, fence, log size
 constexpr auto k_heartbeat = 5s;   // five missed ones are a silent wrapper to a remote reader
 constexpr auto k_kill_again = 1s;  // SIGKILL is repeated: a fork may have slipped through
 constexpr auto k_leftovers = 5s;   // processes stuck in the kernel may not hold up the word
-constexpr auto k_look_for_head = 200ms;
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
@@ -58,6 +58,7 @@ class Wrapper {
     std::optional<int> wait_for_others();
     Result<void> hand_in(const ExitWord& word);
     Result<ChildPlan> plan_child();
+    Result<void> place_child(core::Environment& environment) const;
 
     void watch();
     void handle(int signal);
@@ -65,6 +66,8 @@ class Wrapper {
     void tick();
     void beat();
     void send(int signal) const;
+    MonoTime notice_time(MonoTime start) const;
+    void notify();
     void stop(Stop cause, int signal);
     void kill_everything();
     void end_leftovers();
@@ -95,6 +98,7 @@ class Wrapper {
     Stop stop_ = Stop::none;
     int homeless_ticks_ = 0;
     MonoTime time_is_up_;
+    MonoTime notice_at_ = MonoTime::max();
     MonoTime kill_at_ = MonoTime::max();
     MonoTime next_tick_;
     MonoTime next_beat_;
@@ -171,12 +175,12 @@ bool Wrapper::is_cancelled() const {
     return core::path_exists(files_.cancel());
 }
 
-// Of a job of several pods none begins before all are there; the scheduler of the pods may take its
-// time, and the pod's own deadline bounds it. The signal that ended the wait, if one did.
+// Of several pods none begins before all are there; the pod's own deadline bounds the wait. The
+// signal that ended it, if one did.
 std::optional<int> Wrapper::wait_for_others() {
     while (options_.pod && job_.spec.shape.nodes > 1 && options_.pod->head().empty() &&
            !is_cancelled()) {
-        const auto signal = signals_->next(k_look_for_head);
+        const auto signal = signals_->next(200ms);
         if (signal && (*signal == SIGTERM || *signal == SIGINT)) {
             return signal;
         }
@@ -186,7 +190,7 @@ std::optional<int> Wrapper::wait_for_others() {
 
 Result<ChildPlan> Wrapper::plan_child() {
     ChildPlan plan{
-        .argv = job_.spec.argv,
+        .argv = job_.launcher,
         .environment = options_.pod ? options_.environment : base_environment(options_.environment),
         .workdir = job_.spec.workdir.empty() ? files_.path : job_.spec.workdir,
         .out = STDOUT_FILENO,
@@ -197,16 +201,36 @@ Result<ChildPlan> Wrapper::plan_child() {
         plan.out = out_->fd();
         plan.err = err_->fd();
     }
+    plan.argv.insert(plan.argv.end(), job_.spec.argv.begin(), job_.spec.argv.end());
     for (const auto& [name, value] : job_.spec.environment) {
         plan.environment[name] = value;
     }
-    if (options_.pod && job_.spec.shape.nodes > 1) {
-        plan.environment["SUST_HEAD_NODE"] = options_.pod->head();
-    }
+    TRY(place_child(plan.environment));
     plan.environment["SUST_JOB_TOKEN"] = job_.spec.token.value;
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options_.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files_.path.string();
     return plan;
+}
+
+// The only node of a job is known without being told; of several, whoever started this wrapper
+// told it its own. A launcher of several nodes finds that out on each of them.
+Result<void> Wrapper::place_child(core::Environment& environment) const {
+    const bool alone = job_.spec.shape.nodes == 1;
+    auto told = options_.environment;
+    if (options_.pod && !alone) {
+        told["SUST_HEAD_NODE"] = environment["SUST_HEAD_NODE"] = options_.pod->head();
+    }
+    if (!alone && !job_.launcher.empty()) {
+        return {};
+    }
+    const Place place{.head_node = node_name()};
+    const auto here = alone ? place : TRY(place_of(told, node_name()));
+    if (job_.launcher.empty()) {
+        tell_place(environment, here, 0, 1);
+    } else {
+        tell_node(environment, here);
+    }
+    return {};
 }
 
 // attempt.json names the child before the child is let through to the command.
@@ -227,6 +251,9 @@ Result<void> Wrapper::begin() {
     TRY(core::write_file(files_.attempt(), attempt_text(attempt_), 0600));
     const auto now = clock_.monotonic();
     time_is_up_ = now + job_.spec.time_limit;
+    if (job_.spec.notice > Duration::zero()) {
+        notice_at_ = notice_time(now);
+    }
     next_tick_ = now + k_tick;
     next_beat_ = now + k_heartbeat;
     child_->let_through();
@@ -252,6 +279,10 @@ void Wrapper::watch() {
             handle(*signal);
         }
         const auto now = clock_.monotonic();
+        if (now >= notice_at_) {
+            notice_at_ = MonoTime::max();
+            notify();
+        }
         if (now >= time_is_up_) {
             time_is_up_ = MonoTime::max();
             stop(Stop::time_limit, SIGTERM);
@@ -272,7 +303,7 @@ void Wrapper::watch() {
 }
 
 core::Duration Wrapper::until_next() const {
-    const auto at = std::min({time_is_up_, next_tick_, next_beat_, kill_at_});
+    const auto at = std::min({notice_at_, time_is_up_, next_tick_, next_beat_, kill_at_});
     const auto left = std::chrono::ceil<core::Duration>(at - clock_.monotonic());
     return std::max(left, core::Duration::zero());
 }
@@ -295,6 +326,26 @@ void Wrapper::handle(int signal) {
 void Wrapper::send(int signal) const {
     if (!ended_ && ::kill(-child_->pid(), signal) != 0) {
         ::kill(child_->pid(), signal);
+    }
+}
+
+// The last segment of a job may be shorter than its notice; half of it is for working.
+MonoTime Wrapper::notice_time(MonoTime start) const {
+    const auto limit = job_.spec.time_limit;
+    return start + std::max(limit - job_.spec.notice, limit / 2);
+}
+
+// A launcher passes it on to its tasks, which are not all here.
+void Wrapper::notify() {
+    if (stop_ != Stop::none) {
+        return;
+    }
+    log_.info("the time limit is near: giving notice",
+              {{"limit", core::format_duration(job_.spec.time_limit)}});
+    if (job_.launcher.empty()) {
+        give_notice(::getpid());
+    } else {
+        ::kill(child_->pid(), SIGUSR1);
     }
 }
 
@@ -383,24 +434,19 @@ void Wrapper::end_leftovers() {
 }
 
 ExitWord Wrapper::exit_word() const {
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    ExitWord word{.token = job_.spec.token,
-                  .epoch = options_.epoch,
-                  .status = WIFEXITED(wait_status_) ? WEXITSTATUS(wait_status_)
-                                                    : 128 + WTERMSIG(wait_status_),
-                  .signal = WIFSIGNALED(wait_status_) ? WTERMSIG(wait_status_) : 0,
-                  .reason = WIFSIGNALED(wait_status_) ? ExitReason::signalled : ExitReason::exited,
-                  .started = attempt_.started,
-                  .finished = clock_.wall(),
-                  .max_rss_bytes = static_cast<std::uint64_t>(usage_.ru_maxrss) * 1024,
-                  .cpu_seconds = seconds(usage_.ru_utime) + seconds(usage_.ru_stime),
-                  .leftovers = leftovers_};
+    auto word = word_of_end(attempt_, wait_status_, usage_);
+    word.finished = clock_.wall();
+    word.leftovers = leftovers_;
     if (const auto failure = child_->failure()) {
         word.reason = ExitReason::cannot_start;
         word.status = failure->status;
         word.detail = failure->detail;
+        return word;
+    }
+    if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
+        told && !job_.launcher.empty()) {
+        word.reason = ExitReason::cannot_start;
+        word.detail = core::printable(core::trim(*told), 400);
         return word;
     }
     switch (stop_) {
@@ -440,31 +486,6 @@ int Wrapper::finish() {
 }
 
 }  // namespace
-
-core::Environment base_environment(const core::Environment& of_wrapper) {
-    core::Environment base = {
-        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        {"LANG", "C.UTF-8"}};
-    // Who the user is and where its files are; nothing that happened to be set around the caller.
-    for (const auto* name : {"HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-                             "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
-        if (const auto found = of_wrapper.find(name); found != of_wrapper.end()) {
-            base.insert(*found);
-        }
-    }
-    // What a scheduler says about the place that it gave.
-    for (const auto& [name, value] : of_wrapper) {
-        if (name.starts_with("SLURM") || name.ends_with("_VISIBLE_DEVICES") ||
-            name == "GPU_DEVICE_ORDINAL") {
-            base.emplace(name, value);
-        }
-    }
-    return base;
-}
-
-std::string attempt_mark(const Path& attempt_directory) {
-    return "SUST_JOB_ATTEMPT=" + attempt_directory.string();
-}
 
 int run_wrapper(const WrapperOptions& options, const core::Clock& clock, const core::Log& log) {
     Wrapper wrapper(options, clock, log);

@@ -12,7 +12,9 @@
 #include <gtest/gtest.h>
 
 #include "cluster/fence.h"
+#include "cluster/machine.h"
 #include "cluster/processes.h"
+#include "cluster/tasks.h"
 #include "cluster/words.h"
 
 namespace sust::cluster {
@@ -21,14 +23,23 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+struct Limits {
+    Duration time_limit = 1h;
+    Duration notice{};
+};
+
 class Wrapper : public testing::Test {
   protected:
     core::Deadline soon() { return {clock_, 120s}; }
 
-    void write_job(const std::string& script) {
-        spec_ = {.token = {"job"}, .argv = {"sh", "-c", script}};
+    void write_job(const std::string& script, const std::vector<std::string>& launcher = {},
+                   const Limits& limits = {}) {
+        spec_ = {.token = {"job"},
+                 .argv = {"sh", "-c", script},
+                 .time_limit = limits.time_limit,
+                 .notice = limits.notice};
         ASSERT_TRUE(core::make_directories(attempt_.path));
-        ASSERT_TRUE(core::write_file(job_.job(), job_text({.spec = spec_})));
+        ASSERT_TRUE(core::write_file(job_.job(), job_text({.spec = spec_, .launcher = launcher})));
         ASSERT_TRUE(raise_fence(job_.path, 1, soon()));
     }
     core::Child start(std::int64_t epoch = 1) {
@@ -83,6 +94,33 @@ TEST_F(Wrapper, TellsTheSignalOfItsCommand) {
     EXPECT_EQ(exit().reason, ExitReason::signalled);
 }
 
+TEST_F(Wrapper, TellsItsCommandThatItIsTheOnlyTask) {
+    write_job("env | grep SUST_ | grep -v SUST_JOB | sort");
+    EXPECT_EQ(run(), 0);
+    EXPECT_EQ(text(attempt_.out()),
+              "SUST_HEAD_NODE=" + host_name() +
+                  "\nSUST_LOCAL_RANK=0\nSUST_LOCAL_SIZE=1\nSUST_NODES=1\nSUST_NODE_RANK=0\n"
+                  "SUST_RANK=0\nSUST_WORLD_SIZE=1\n");
+}
+
+TEST_F(Wrapper, PutsTheLauncherBeforeTheCommand) {
+    write_job("echo $SUST_RANK/$SUST_WORLD_SIZE; test $SUST_RANK = 0 || exit 3",
+              tasks_launcher(SUST_AGENT, 2, 10s));
+    EXPECT_EQ(run(), 3);
+    EXPECT_THAT(text(attempt_.out()), HasSubstr("1/2\n"));
+    EXPECT_THAT(text(attempt_.err()), HasSubstr("task=1"));
+}
+
+TEST_F(Wrapper, SaysThatNoTaskCouldBeStarted) {
+    write_job("", tasks_launcher(SUST_AGENT, 2, 10s));
+    spec_.argv = {"/no/such/program"};
+    ASSERT_TRUE(core::write_file(
+        job_.job(), job_text({.spec = spec_, .launcher = tasks_launcher(SUST_AGENT, 2, 10s)})));
+    EXPECT_EQ(run(), 127);
+    EXPECT_EQ(exit().reason, ExitReason::cannot_start);
+    EXPECT_THAT(exit().detail, HasSubstr("/no/such/program"));
+}
+
 TEST_F(Wrapper, NamesItsCommandBeforeItStarts) {
     write_job(
         "grep -c \"\\\"pid\\\": $$\" attempt.json; cat /proc/self/status | grep SigBlk; "
@@ -103,13 +141,41 @@ TEST_F(Wrapper, PassesSignalsOn) {
     EXPECT_EQ(text(attempt_.out()), "ready\none\n");
 }
 
+TEST_F(Wrapper, GivesNoticeBeforeTheTimeIsUp) {
+    write_job(
+        "trap 'echo noticed' USR1; trap 'echo asked; exit 7' TERM; while :; do sleep 0.01; done",
+        {}, {.time_limit = 2s, .notice = 1500ms});
+    EXPECT_EQ(run(), 7);
+    EXPECT_EQ(exit().reason, ExitReason::time_limit);
+    EXPECT_EQ(text(attempt_.out()), "noticed\nasked\n");
+}
+
+TEST_F(Wrapper, GivesNoticeOnlyToThoseWhoListen) {
+    // The shell and the first child would die of it; the second child sits in another session.
+    write_job(
+        "sleep 1000 & first=$!; "
+        "setsid sh -c 'trap \"echo noticed; exit 0\" USR1; while :; do sleep 0.01; done' & "
+        "wait $!; echo shell is here; kill -0 $first && echo first is here",
+        {}, {.time_limit = 6s, .notice = 4s});
+    EXPECT_EQ(run(), 0);
+    EXPECT_EQ(text(attempt_.out()), "noticed\nshell is here\nfirst is here\n");
+}
+
+TEST_F(Wrapper, PassesANoticeToEveryTask) {
+    write_job("trap 'echo noticed $SUST_RANK; exit 0' USR1; while :; do sleep 0.01; done",
+              tasks_launcher(SUST_AGENT, 2, 10s), {.time_limit = 6s, .notice = 4s});
+    EXPECT_EQ(run(), 0) << text(attempt_.err());
+    EXPECT_THAT(text(attempt_.out()), HasSubstr("noticed 0\n"));
+    EXPECT_THAT(text(attempt_.out()), HasSubstr("noticed 1\n"));
+}
+
 TEST_F(Wrapper, StoppedByAStrangerSaysSo) {
     write_job("echo ready; sleep 1000");
     auto child = start();
     ASSERT_TRUE(wait_for_output("ready\n"));
     ASSERT_TRUE(child.signal(SIGTERM));
     EXPECT_EQ(child.wait(soon()).value(), 128 + SIGTERM);
-    EXPECT_EQ(exit().reason, ExitReason::signalled);
+    EXPECT_EQ(exit().reason, ExitReason::stopped);
     EXPECT_THAT(exit().detail, HasSubstr("no cancel announced"));
 }
 

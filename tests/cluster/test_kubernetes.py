@@ -146,6 +146,18 @@ def test_a_job_of_two_nodes_is_two_pods_that_know_their_rank_and_begin_together(
     assert jobs.out(job).startswith("0 of 2, first is 10.")
 
 
+def test_tasks_of_each_pod_know_their_place_in_the_whole(site, jobs):
+    job = jobs.submit("echo $SUST_RANK $SUST_LOCAL_RANK of $SUST_WORLD_SIZE", "nodes = 2\ntasks_per_node = 2")
+    assert jobs.end(job)["end"] == "completed"
+    assert sorted(jobs.out(job).splitlines()) == ["0 0 of 4", "1 1 of 4"]  # what the first node printed
+
+
+def test_a_command_hears_of_its_time_limit_before(site, jobs):
+    job = jobs.submit("trap 'echo noticed; exit 0' USR1; echo here; while :; do sleep 0.05; done",
+                      '[time]\nlimit = "60s"\nnotice = "56s"')
+    assert jobs.end(job)["end"] == "completed" and "noticed" in jobs.out(job)
+
+
 def test_the_first_of_several_pods_that_fails_ends_the_others_and_its_status_is_the_jobs(site, jobs):
     job = jobs.submit("test $SUST_RANK = 0 || exit 6; exec sleep 600", "nodes = 2")
     shown = jobs.end(job)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "apps/common/process_environment.h"
+#include "cluster/tasks.h"
 #include "cluster/wrapper.h"
 #include "core/text.h"
 
@@ -30,6 +31,10 @@ constexpr std::string_view k_help =
     "      --pod: in a pod, whose job.json and wishes are in FOLDER.\n"
     "  sust-agent bring --to FOLDER\n"
     "      Copies this program to FOLDER/bin, for a container whose image does not have it.\n"
+    "  sust-agent tasks --count N [--grace 10s] -- COMMAND...\n"
+    "      Starts the N tasks of one node, all or none; each finds its place in SUST_RANK,\n"
+    "      SUST_WORLD_SIZE, SUST_LOCAL_RANK, ... The first that fails ends the others.\n"
+    "      The exit status is that task's, or 0.\n"
     "  sust-agent --version\n"
     "  sust-agent --help\n";
 
@@ -48,7 +53,7 @@ void fill_standard_streams() {
     ::close(fd);
 }
 
-core::Result<cluster::WrapperOptions> read_arguments(const std::vector<std::string>& words) {
+core::Result<cluster::WrapperOptions> read_job(const std::vector<std::string>& words) {
     cluster::WrapperOptions options;
     for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
         if (words[i] == "--directory") {
@@ -69,6 +74,51 @@ core::Result<cluster::WrapperOptions> read_arguments(const std::vector<std::stri
     return options;
 }
 
+core::Result<cluster::TasksOptions> read_tasks(const std::vector<std::string>& words) {
+    cluster::TasksOptions options{.count = 0};
+    std::size_t i = 0;
+    for (; i + 1 < words.size() && words[i] != "--"; i += 2) {
+        if (words[i] == "--count") {
+            const auto count = TRY(core::parse_integer(words[i + 1]));
+            options.count = count <= cluster::k_tasks_max ? static_cast<int>(count) : 0;
+        } else if (words[i] == "--grace") {
+            options.grace = TRY(core::parse_duration(words[i + 1]));
+        } else {
+            return core::fail(core::Fault::invalid,
+                              "no option '" + core::printable(words[i]) + "'");
+        }
+    }
+    if (i + 1 >= words.size() || words[i] != "--" || words[i + 1].empty() || options.count < 1) {
+        return core::fail(core::Fault::invalid,
+                          "tasks needs --count N [--grace DURATION] -- COMMAND...",
+                          {.hint = fmt::format("N is between 1 and {}", cluster::k_tasks_max)});
+    }
+    options.argv.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+    return options;
+}
+
+// A pod has one stream for the wrapper and the command: there only what is wrong is told.
+core::Level lowest_level(const cluster::WrapperOptions& options) {
+    return options.pod ? core::Level::warn : core::Level::info;
+}
+core::Level lowest_level(const cluster::TasksOptions&) {
+    return core::Level::info;
+}
+
+// What either does: reads its arguments, and runs to the end.
+template <class Read, class Run>
+int begin(const std::vector<std::string>& words, Read read, Run run) {
+    fill_standard_streams();
+    auto options = read({words.begin() + 1, words.end()});
+    if (!options) {
+        return complain(options.error());
+    }
+    options->environment = apps::process_environment();
+    const core::SystemClock clock;
+    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text, lowest_level(*options));
+    return run(*options, clock, log);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -85,21 +135,14 @@ int main(int argc, char** argv) {
         const auto brought = cluster::bring_agent(words[2]);
         return brought ? 0 : complain(brought.error());
     }
-    if (words[0] != "job") {
-        return complain(core::fail(core::Fault::invalid,
-                                   "no command '" + core::printable(words[0]) + "'",
-                                   {.hint = "sust-agent --help"})
-                            .value());
+    if (words[0] == "job") {
+        return begin(words, read_job, cluster::run_wrapper);
     }
-    fill_standard_streams();
-    auto options = read_arguments({words.begin() + 1, words.end()});
-    if (!options) {
-        return complain(options.error());
+    if (words[0] == "tasks") {
+        return begin(words, read_tasks, cluster::run_tasks);
     }
-    options->environment = apps::process_environment();
-    const core::SystemClock clock;
-    // A pod has one stream for the wrapper and the command: there only what is wrong is told.
-    const core::Log log(clock, "agent", STDERR_FILENO, core::LogForm::text,
-                        options->pod ? core::Level::warn : core::Level::info);
-    return cluster::run_wrapper(*options, clock, log);
+    return complain(core::fail(core::Fault::invalid,
+                               "no command '" + core::printable(words[0]) + "'",
+                               {.hint = "sust-agent --help"})
+                        .value());
 }

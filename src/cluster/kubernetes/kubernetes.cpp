@@ -53,6 +53,9 @@ class Kubernetes final : public Book {
     void check(Then<std::vector<CheckLine>> then) override;
 
   protected:
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        return launcher_of(spec);
+    }
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<KubernetesJob>(std::move(job), context_);
     }
@@ -125,8 +128,9 @@ Result<void> Kubernetes::find() {
 // --- What could ever run ---------------------------------------------------------------------
 
 std::set<Capability> Kubernetes::capabilities() const {
-    std::set<Capability> able = {Capability::several_nodes, Capability::gpus,
-                                 Capability::memory_limits, Capability::time_limits,
+    std::set<Capability> able = {Capability::several_nodes, Capability::several_tasks,
+                                 Capability::gpus,          Capability::memory_limits,
+                                 Capability::time_limits,   Capability::notice,
                                  Capability::priorities,    Capability::partitions,
                                  Capability::exclude_nodes, Capability::hold_nodes};
     if (!options_of_.service_accounts.empty()) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/kubernetes/pod.h"
+#include "cluster/tasks.h"
 #include "core/hash.h"
 #include "core/text.h"
 
@@ -83,12 +84,9 @@ json environment_of(const Order& order, int rank) {
     const auto field = [](const char* name, const char* path) {
         return json{{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
     };
-    const auto number = std::to_string(rank);
-    const auto nodes = std::to_string(spec.shape.nodes);
     return json::array(
-        {plain("SUST_JOB_TOKEN", spec.token.value), plain("SUST_RANK", number),
-         plain("SUST_NODE_RANK", number), plain("SUST_WORLD_SIZE", nodes),
-         plain("SUST_NODES", nodes), plain("SUST_LOCAL_RANK", "0"), plain("SUST_LOCAL_SIZE", "1"),
+        {plain("SUST_JOB_TOKEN", spec.token.value), plain("SUST_NODE_RANK", std::to_string(rank)),
+         plain("SUST_NODES", std::to_string(spec.shape.nodes)),
          // Of several, the wrapper is told which one is first.
          field("SUST_HEAD_NODE", "status.podIP"), field("SUST_NODE_NAME", "spec.nodeName")});
 }
@@ -235,8 +233,17 @@ void set_if(json& object, const char* key, const std::string& value) {
 
 }  // namespace
 
+std::vector<std::string> launcher_of(const JobSpec& spec) {
+    const auto tasks = spec.shape.tasks_per_node;
+    return tasks > 1 ? tasks_launcher("/sust/bin/sust-agent", tasks, spec.stop_grace)
+                     : std::vector<std::string>();
+}
+
 Result<Order> order_of(const KeptJob& job, const std::string& controller) {
-    Order order{.spec = job.spec(), .epoch = job.status().epoch, .controller = controller};
+    Order order{.spec = job.spec(),
+                .epoch = job.status().epoch,
+                .launcher = launcher_of(job.spec()),
+                .controller = controller};
     order.spec.time_limit = TRY(job.time_limit());
     order.spec.exclude_nodes = TRY(job.excluded_nodes());
     std::sort(order.spec.exclude_nodes.begin(), order.spec.exclude_nodes.end());
@@ -252,12 +259,13 @@ std::string pod_name(const Token& token, std::int64_t epoch, int rank) {
 }
 
 json secret_object(const Order& order) {
-    return {{"apiVersion", "v1"},
-            {"kind", "Secret"},
-            {"metadata",
-             {{"name", secret_name(order.spec.token, order.epoch)}, {"labels", labels_of(order)}}},
-            {"immutable", true},
-            {"stringData", {{"job.json", job_text({.spec = order.spec})}}}};
+    return {
+        {"apiVersion", "v1"},
+        {"kind", "Secret"},
+        {"metadata",
+         {{"name", secret_name(order.spec.token, order.epoch)}, {"labels", labels_of(order)}}},
+        {"immutable", true},
+        {"stringData", {{"job.json", job_text({.spec = order.spec, .launcher = order.launcher})}}}};
 }
 
 json pod_object(const Order& order, int rank, const KubernetesOptions& options) {
