@@ -363,6 +363,23 @@ def test_a_proof_that_is_refused_is_told_and_nothing_is_lost(lab, sust, tmp_path
     assert site.jobs.end(job, within=120)["end"] == "completed"
 
 
+@pytest.mark.parametrize("change, named", [
+    (lambda text: text.replace("users:", "users: &u"), "anchors and aliases"),
+    (lambda text: text.replace("cluster: lab\n", "cluster: other\n"), "there are: lab"),
+    (lambda text: text.replace("kind: Config", "kind: [Config"), "not YAML"),
+    (lambda text: text.replace("token:", "tokens:").replace("server: https", "server: ssh"), "must begin with https"),
+])
+def test_a_bad_kubeconfig_is_told_with_its_line_and_the_others_serve(lab, sust, tmp_path, change, named):
+    config = tmp_path / "config.yaml"
+    config.write_text(change(lab.kubeconfig("admin").read_text()))
+    site = Site(lab, sust, tmp_path, config)
+    assert [one["name"] for one in sust.json("backend", "ls")] == ["local"]
+    said = sust.run("logs", "sustd").stdout
+    assert named in said and f"{config}:" in said
+    assert Jobs(sust, tmp_path).end(Jobs(sust, tmp_path).submit("true"))["end"] == "completed"
+    assert site.jobs.sust.run("backend", "check", "lab", check=False).returncode == 4
+
+
 ROLE = REPOSITORY / "docs/operate/kubernetes-role.yaml"
 
 
