@@ -165,9 +165,10 @@ def test_the_first_of_several_pods_that_fails_ends_the_others_and_its_status_is_
     site.gone(job)
 
 
-def kill_sustd(sust):
+def kill_sustd(sust, at_once=lambda: None):
     before = sust.pid("sustd")
     os.kill(before, signal.SIGKILL)
+    at_once()
     wait_for("sustd is back", lambda: sust.pid("sustd") != before and
              sust.run("job", "ls", check=False).returncode == 0)
 
@@ -192,11 +193,8 @@ def test_a_pod_that_was_made_before_a_crash_is_found_and_not_made_again(lab, sus
     job = site.jobs.submit("echo began; sleep 3")
     uid = site.pod(job)["metadata"]["uid"]
     wire.refuse()
-    os.kill(sust.pid("sustd"), signal.SIGKILL)
-    marks = list((sust.root / "data/sites/lab" / job).glob("1/native_id"))
-    for mark in marks:  # as if the answer had never come
-        mark.unlink()
-    wait_for("sustd is back", lambda: sust.run("status", check=False).returncode == 0)
+    # As if the answer had never come.
+    kill_sustd(sust, lambda: (sust.root / "data/sites/lab" / job / "1/native_id").unlink(missing_ok=True))
     assert not site.jobs.show(job)["final"]
     wire.mend()
     assert [pod["metadata"]["uid"] for pod in site.pods(job)] == [uid]
