@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "cluster/place.h"
+#include "core/text.h"
 
 namespace sust::cluster {
 
@@ -68,6 +69,20 @@ Result<ChildPlan> plan_command(const JobWord& job, const WrapperOptions& options
     plan.environment["SUST_JOB_EPOCH"] = std::to_string(options.epoch);
     plan.environment["SUST_JOB_ATTEMPT"] = files.path.string();
     return plan;
+}
+
+bool add_words_of_tasks(const AttemptFiles& files, ExitWord& word) {
+    if (const auto first = read_failed(files); first && *first) {
+        word.status = (*first)->status;
+        word.signal = (*first)->signal;
+        word.reason = word.signal == 0 ? ExitReason::exited : ExitReason::signalled;
+    }
+    const auto told = core::read_file(files.cannot_start(), k_word_bytes_max);
+    if (told) {
+        word.reason = ExitReason::cannot_start;
+        word.detail = core::printable(core::trim(*told), 400);
+    }
+    return static_cast<bool>(told);
 }
 
 }  // namespace sust::cluster

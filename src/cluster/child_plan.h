@@ -17,4 +17,8 @@ Result<ChildPlan> plan_command(const JobWord& job, const WrapperOptions& options
                                const AttemptFiles& files, const std::string& node,
                                const std::vector<int>& gpus);
 
+// What the tasks of a launcher left as words about the end. True: none of them ran, and that is
+// all.
+bool add_words_of_tasks(const AttemptFiles& files, ExitWord& word);
+
 }  // namespace sust::cluster

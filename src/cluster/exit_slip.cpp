@@ -4,11 +4,27 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace sust::cluster {
 
 using namespace std::chrono_literals;
+
+ExitWord word_of_end(const AttemptWord& attempt, int wait_status, const rusage& usage) {
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    const bool killed = WIFSIGNALED(wait_status);
+    return {.token = attempt.token,
+            .epoch = attempt.epoch,
+            .status = killed ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
+            .signal = killed ? WTERMSIG(wait_status) : 0,
+            .reason = killed ? ExitReason::signalled : ExitReason::exited,
+            .started = attempt.started,
+            .max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024,
+            .cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime)};
+}
 
 Result<ExitSlip> ExitSlip::reserve(const AttemptFiles& files) {
     const auto path = files.reserve();

@@ -3,10 +3,15 @@
 // The place of exit.json, taken before the job starts, so that a full disk at its end does not
 // cost the word that matters most.
 
+#include <sys/resource.h>
+
 #include "cluster/words.h"
 #include "core/fd.h"
 
 namespace sust::cluster {
+
+// What the kernel says of the command's end: wait(2)'s status, and what it used.
+ExitWord word_of_end(const AttemptWord& attempt, int wait_status, const rusage& usage);
 
 class ExitSlip {
   public:

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,12 +31,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto k_tick = 1s;         // cancel file, fence, log size
-constexpr auto k_heartbeat = 5s;    // five missed ones are a silent wrapper to a remote reader
-constexpr auto k_kill_again = 1s;   // SIGKILL is repeated: a fork may have slipped through
-constexpr auto k_other_nodes = 5s;  // until a file is seen there, and a starter hears of ends
-constexpr auto k_leftovers = 5s;    // processes stuck in the kernel may not hold up the word
-constexpr auto k_look_for_head = 200ms;
+constexpr auto k_tick = 1s;          // cancel file, fence, log size
+constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
+constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
+constexpr auto k_other_nodes = 5s;   // until a file is seen there, and a starter hears of ends
+constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
@@ -181,12 +179,12 @@ bool Wrapper::is_cancelled() const {
     return core::path_exists(files_.cancel());
 }
 
-// Of a job of several pods none begins before all are there; the scheduler of the pods may take its
-// time, and the pod's own deadline bounds it. The signal that ended the wait, if one did.
+// Of several pods none begins before all are there; the pod's own deadline bounds the wait. The
+// signal that ended it, if one did.
 std::optional<int> Wrapper::wait_for_others() {
     while (options_.pod && job_.spec.shape.nodes > 1 && options_.pod->head().empty() &&
            !is_cancelled()) {
-        const auto signal = signals_->next(k_look_for_head);
+        const auto signal = signals_->next(200ms);
         if (signal && (*signal == SIGTERM || *signal == SIGINT)) {
             return signal;
         }
@@ -428,35 +426,16 @@ void Wrapper::end_leftovers() {
 }
 
 ExitWord Wrapper::exit_word() const {
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    ExitWord word{.token = job_.spec.token,
-                  .epoch = options_.epoch,
-                  .status = WIFEXITED(wait_status_) ? WEXITSTATUS(wait_status_)
-                                                    : 128 + WTERMSIG(wait_status_),
-                  .signal = WIFSIGNALED(wait_status_) ? WTERMSIG(wait_status_) : 0,
-                  .reason = WIFSIGNALED(wait_status_) ? ExitReason::signalled : ExitReason::exited,
-                  .started = attempt_.started,
-                  .finished = clock_.wall(),
-                  .max_rss_bytes = static_cast<std::uint64_t>(usage_.ru_maxrss) * 1024,
-                  .cpu_seconds = seconds(usage_.ru_utime) + seconds(usage_.ru_stime),
-                  .leftovers = leftovers_};
+    auto word = word_of_end(attempt_, wait_status_, usage_);
+    word.finished = clock_.wall();
+    word.leftovers = leftovers_;
     if (const auto failure = child_->failure()) {
         word.reason = ExitReason::cannot_start;
         word.status = failure->status;
         word.detail = failure->detail;
         return word;
     }
-    if (const auto first = read_failed(files_); !job_.launcher.empty() && first && *first) {
-        word.status = (*first)->status;
-        word.signal = (*first)->signal;
-        word.reason = word.signal == 0 ? ExitReason::exited : ExitReason::signalled;
-    }
-    if (const auto told = core::read_file(files_.cannot_start(), k_word_bytes_max);
-        told && !job_.launcher.empty()) {
-        word.reason = ExitReason::cannot_start;
-        word.detail = core::printable(core::trim(*told), 400);
+    if (!job_.launcher.empty() && add_words_of_tasks(files_, word)) {
         return word;
     }
     switch (stop_) {

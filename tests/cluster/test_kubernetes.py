@@ -146,6 +146,18 @@ def test_a_job_of_two_nodes_is_two_pods_that_know_their_rank_and_begin_together(
     assert jobs.out(job).startswith("0 of 2, first is 10.")
 
 
+def test_tasks_of_each_pod_know_their_place_in_the_whole(site, jobs):
+    job = jobs.submit("echo $SUST_RANK $SUST_LOCAL_RANK of $SUST_WORLD_SIZE", "nodes = 2\ntasks_per_node = 2")
+    assert jobs.end(job)["end"] == "completed"
+    assert sorted(jobs.out(job).splitlines()) == ["0 0 of 4", "1 1 of 4"]  # what the first node printed
+
+
+def test_a_command_hears_of_its_time_limit_before(site, jobs):
+    job = jobs.submit("trap 'echo noticed; exit 0' USR1; echo here; while :; do sleep 0.05; done",
+                      '[time]\nlimit = "60s"\nnotice = "56s"')
+    assert jobs.end(job)["end"] == "completed" and "noticed" in jobs.out(job)
+
+
 def test_the_first_of_several_pods_that_fails_ends_the_others_and_its_status_is_the_jobs(site, jobs):
     job = jobs.submit("test $SUST_RANK = 0 || exit 6; exec sleep 600", "nodes = 2")
     shown = jobs.end(job)
@@ -153,9 +165,10 @@ def test_the_first_of_several_pods_that_fails_ends_the_others_and_its_status_is_
     site.gone(job)
 
 
-def kill_sustd(sust):
+def kill_sustd(sust, at_once=lambda: None):
     before = sust.pid("sustd")
     os.kill(before, signal.SIGKILL)
+    at_once()
     wait_for("sustd is back", lambda: sust.pid("sustd") != before and
              sust.run("job", "ls", check=False).returncode == 0)
 
@@ -180,11 +193,8 @@ def test_a_pod_that_was_made_before_a_crash_is_found_and_not_made_again(lab, sus
     job = site.jobs.submit("echo began; sleep 3")
     uid = site.pod(job)["metadata"]["uid"]
     wire.refuse()
-    os.kill(sust.pid("sustd"), signal.SIGKILL)
-    marks = list((sust.root / "data/sites/lab" / job).glob("1/native_id"))
-    for mark in marks:  # as if the answer had never come
-        mark.unlink()
-    wait_for("sustd is back", lambda: sust.run("status", check=False).returncode == 0)
+    # As if the answer had never come.
+    kill_sustd(sust, lambda: (sust.root / "data/sites/lab" / job / "1/native_id").unlink(missing_ok=True))
     assert not site.jobs.show(job)["final"]
     wire.mend()
     assert [pod["metadata"]["uid"] for pod in site.pods(job)] == [uid]
@@ -349,6 +359,23 @@ def test_a_proof_that_is_refused_is_told_and_nothing_is_lost(lab, sust, tmp_path
     lab.kubeconfig("admin")
     sust.up()
     assert site.jobs.end(job, within=120)["end"] == "completed"
+
+
+@pytest.mark.parametrize("change, named", [
+    (lambda text: text.replace("users:", "users: &u"), "anchors and aliases"),
+    (lambda text: text.replace("cluster: lab\n", "cluster: other\n"), "there are: lab"),
+    (lambda text: text.replace("kind: Config", "kind: [Config"), "not YAML"),
+    (lambda text: text.replace("token:", "tokens:").replace("server: https", "server: ssh"), "must begin with https"),
+])
+def test_a_bad_kubeconfig_is_told_with_its_line_and_the_others_serve(lab, sust, tmp_path, change, named):
+    config = tmp_path / "config.yaml"
+    config.write_text(change(lab.kubeconfig("admin").read_text()))
+    site = Site(lab, sust, tmp_path, config)
+    assert [one["name"] for one in sust.json("backend", "ls")] == ["local"]
+    said = sust.run("logs", "sustd").stdout
+    assert named in said and f"{config}:" in said
+    assert Jobs(sust, tmp_path).end(Jobs(sust, tmp_path).submit("true"))["end"] == "completed"
+    assert site.jobs.sust.run("backend", "check", "lab", check=False).returncode == 4
 
 
 ROLE = REPOSITORY / "docs/operate/kubernetes-role.yaml"

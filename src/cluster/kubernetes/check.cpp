@@ -1,7 +1,6 @@
 #include "cluster/kubernetes/check.h"
 
 #include <array>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -143,8 +142,8 @@ CheckLine check_agent(Client& client, const CheckPlace& place, const core::Clock
     std::string phase = "Pending";
     std::string why;
     const core::Deadline deadline(clock, k_agent_wait);
-    while (phase != "Succeeded" && phase != "Failed" && !deadline.passed()) {
-        std::this_thread::sleep_for(k_agent_look);
+    while (phase != "Succeeded" && phase != "Failed" && !deadline.passed() &&
+           client.pause(k_agent_look)) {
         const auto pod = client.get(path + "/" + name);
         if (!pod) {
             why = core::to_string(pod.error());

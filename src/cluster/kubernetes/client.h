@@ -51,6 +51,8 @@ class Client {
 
     // How far the server's clock is ahead of ours, by its last answer; nothing before one.
     std::optional<Duration> clock_offset() const { return clock_offset_; }
+    // Waits; false: it was stopped, and every call fails from now on.
+    bool pause(Duration duration) { return http_.pause(duration); }
     void stop() { http_.stop(); }
 
   private:

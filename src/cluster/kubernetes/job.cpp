@@ -152,6 +152,7 @@ std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
     if (pods.size() >= nodes) {
         keep_mark();
     }
+    doubtful_since_ = {};  // they were seen: from here on the watch tells when they are gone
     nodes_.clear();
     for (const auto& [rank, pod] : pods) {
         if (!pod.node.empty()) {

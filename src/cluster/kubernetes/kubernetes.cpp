@@ -54,6 +54,9 @@ class Kubernetes final : public Book {
     void check(Then<std::vector<CheckLine>> then) override;
 
   protected:
+    std::vector<std::string> launcher(const JobSpec& spec) const override {
+        return launcher_of(spec);
+    }
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<KubernetesJob>(std::move(job), context_);
     }

@@ -59,16 +59,6 @@ std::string label_value(std::string_view text) {
     return begin < end ? std::string(begin, end) : "";
 }
 
-// One pod is one node: its tasks are started by the agent that its init container brought.
-JobWord word_of(const JobSpec& spec) {
-    JobWord word{.spec = spec};
-    if (spec.shape.tasks_per_node > 1) {
-        word.launcher =
-            tasks_launcher("/sust/bin/sust-agent", spec.shape.tasks_per_node, spec.stop_grace);
-    }
-    return word;
-}
-
 json labels_of(const Order& order) {
     const auto& spec = order.spec;
     json labels = {{k_managed_by, "sust"},
@@ -95,12 +85,9 @@ json environment_of(const Order& order, int rank) {
     const auto field = [](const char* name, const char* path) {
         return json{{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
     };
-    const auto number = std::to_string(rank);
-    const auto nodes = std::to_string(spec.shape.nodes);
     return json::array(
-        {plain("SUST_JOB_TOKEN", spec.token.value), plain("SUST_RANK", number),
-         plain("SUST_NODE_RANK", number), plain("SUST_WORLD_SIZE", nodes),
-         plain("SUST_NODES", nodes), plain("SUST_LOCAL_RANK", "0"), plain("SUST_LOCAL_SIZE", "1"),
+        {plain("SUST_JOB_TOKEN", spec.token.value), plain("SUST_NODE_RANK", std::to_string(rank)),
+         plain("SUST_NODES", std::to_string(spec.shape.nodes)),
          // Of several, the wrapper is told which one is first.
          field("SUST_HEAD_NODE", "status.podIP"), field("SUST_NODE_NAME", "spec.nodeName")});
 }
@@ -255,8 +242,17 @@ void set_if(json& object, const char* key, const std::string& value) {
 
 }  // namespace
 
+std::vector<std::string> launcher_of(const JobSpec& spec) {
+    const auto tasks = spec.shape.tasks_per_node;
+    return tasks > 1 ? tasks_launcher("/sust/bin/sust-agent", tasks, spec.stop_grace)
+                     : std::vector<std::string>();
+}
+
 Result<Order> order_of(const KeptJob& job, const std::string& controller) {
-    Order order{.spec = job.spec(), .epoch = job.status().epoch, .controller = controller};
+    Order order{.spec = job.spec(),
+                .epoch = job.status().epoch,
+                .launcher = launcher_of(job.spec()),
+                .controller = controller};
     order.spec.time_limit = TRY(job.time_limit());
     order.spec.exclude_nodes = TRY(job.excluded_nodes());
     std::sort(order.spec.exclude_nodes.begin(), order.spec.exclude_nodes.end());
@@ -272,12 +268,13 @@ std::string pod_name(const Token& token, std::int64_t epoch, int rank) {
 }
 
 json secret_object(const Order& order) {
-    return {{"apiVersion", "v1"},
-            {"kind", "Secret"},
-            {"metadata",
-             {{"name", secret_name(order.spec.token, order.epoch)}, {"labels", labels_of(order)}}},
-            {"immutable", true},
-            {"stringData", {{"job.json", job_text(word_of(order.spec))}}}};
+    return {
+        {"apiVersion", "v1"},
+        {"kind", "Secret"},
+        {"metadata",
+         {{"name", secret_name(order.spec.token, order.epoch)}, {"labels", labels_of(order)}}},
+        {"immutable", true},
+        {"stringData", {{"job.json", job_text({.spec = order.spec, .launcher = order.launcher})}}}};
 }
 
 json pod_object(const Order& order, int rank, const KubernetesOptions& options) {
@@ -367,7 +364,7 @@ Result<void> check_request(const JobSpec& spec, const KubernetesOptions& options
         }
     }
     TRY(check_volumes(spec, options));
-    if (job_text(word_of(spec)).size() > k_secret_bytes_max) {
+    if (job_text({.spec = spec}).size() > k_secret_bytes_max) {
         return fail(Fault::too_large, "the job is longer than a Secret may be",
                     {.where = "command", .hint = "put what is long into a file of the image"});
     }

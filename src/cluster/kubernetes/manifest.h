@@ -19,7 +19,8 @@ inline constexpr std::size_t k_secret_bytes_max = 700 << 10;
 struct Order {
     JobSpec spec;  // with the time limit and the excluded nodes of this attempt
     std::int64_t epoch = 0;
-    std::string controller;  // whose it is: the id of this back end's folder of jobs
+    std::vector<std::string> launcher{};  // of several tasks on a node
+    std::string controller{};             // whose it is: the id of this back end's folder of jobs
 };
 Result<Order> order_of(const KeptJob& job, const std::string& controller);
 
@@ -27,6 +28,8 @@ Result<Order> order_of(const KeptJob& job, const std::string& controller);
 std::string secret_name(const Token& token, std::int64_t epoch);
 std::string pod_name(const Token& token, std::int64_t epoch, int rank);
 
+// What begins the command inside its pod.
+std::vector<std::string> launcher_of(const JobSpec& spec);
 nlohmann::json secret_object(const Order& order);
 nlohmann::json pod_object(const Order& order, int rank, const KubernetesOptions& options);
 // Server-side apply: the wishes that the wrapper in that pod is to hear.
