@@ -115,6 +115,17 @@ TEST(Engine, AShortJobFillsTheGapBeforeAGangAndALongOneWouldDelayIt) {
     EXPECT_EQ(site.job(gang).allocated, 100s);
 }
 
+TEST(Engine, ABackfillAtEveryChangeEnds) {
+    auto text = four();
+    text.replace(text.find("'1s'"), 4, "'0s'");
+    Site site(text);
+    site.submit("one", 1, 100s);
+    site.submit("gang", 4, 1min);
+    const auto brief = site.submit("brief", 1, 50s);
+    site.run(1s);
+    EXPECT_EQ(site.phase(brief), Phase::running);
+}
+
 TEST(Engine, WhatTheGangDoesNotNeedIsFreeForLongJobs) {
     Site site(four());
     site.submit("one", 2, 100s);

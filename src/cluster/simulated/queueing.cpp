@@ -240,12 +240,13 @@ std::vector<Uid> Engine::candidates() const {
 }
 
 void Engine::backfill() {
-    backfill_planned_ = false;
     if (away()) {
+        backfill_planned_ = false;
         unsettled_ = true;
         return;
     }
-    pass();
+    pass();  // which plans none while one is under way, or an interval of 0 would never end
+    backfill_planned_ = false;
     std::vector<std::pair<int, Time>> kept;
     for (const auto uid : heads_) {
         reserve(jobs_.at(uid), kept);
