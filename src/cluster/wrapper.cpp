@@ -30,10 +30,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto k_tick = 1s;        // cancel file, fence, log size
-constexpr auto k_heartbeat = 5s;   // five missed ones are a silent wrapper to a remote reader
-constexpr auto k_kill_again = 1s;  // SIGKILL is repeated: a fork may have slipped through
-constexpr auto k_leftovers = 5s;   // processes stuck in the kernel may not hold up the word
+constexpr auto k_tick = 1s;          // cancel file, fence, log size
+constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
+constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
+constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
