@@ -257,8 +257,9 @@ Sight KubernetesJob::see_running(const Pods& pods) {
     for (const auto& [rank, pod] : pods) {
         started = std::min(started, pod.main.started);
     }
-    if (pods.size() > 1 && context_.clock.monotonic() >= next_wish_ && !asking_) {
-        wish(pods, false, pods.begin()->second.address);
+    const auto& head = pods.begin()->second.address;
+    if (pods.size() > 1 && !head.empty() && context_.clock.monotonic() >= next_wish_ && !asking_) {
+        wish(pods, false, head);
     }
     ask_for_log(std::max(k_log_period, k_log_per_running * static_cast<int>(context_.running)));
     return {.event = Event::attempt_written, .started = started, .nodes = nodes_};
@@ -324,7 +325,9 @@ void KubernetesJob::on_made(const Result<void>& made) {
             doubtful_since_ = now;
         }
         keep_mark();
-        kept_.apply({.event = Event::handed_over}, context_.clock, context_.log);
+        if (status().state == State::planned) {
+            kept_.apply({.event = Event::handed_over}, context_.clock, context_.log);
+        }
         return;
     }
     trouble_ = core::to_string(made.error());
