@@ -1,72 +1,13 @@
 #include "cluster/simulated/engine.h"
 
-#include <gmock/gmock.h>
-
-#include "cluster/simulated/site_file.h"
+#include "cluster/simulated/test_site.h"
 
 namespace sust::cluster::simulated {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr std::string_view k_four =
-    "clock = 'manual'\n[backfill]\ninterval = '1s'\n"
-    "[nodes.n]\nnames = 'n[1-4]'\ncores = 8\nmemory = '64GiB'\n[nodes.n.gpus]\ncount = 4\n";
-
-// A site whose users are the test.
-class Site {
-  public:
-    explicit Site(const std::string& text) : engine(read(text)) {}
-
-    static std::shared_ptr<const Model> read(const std::string& text) {
-        auto model = read_model(text, "SITE.toml");
-        EXPECT_TRUE(model) << core::to_string(model.error());
-        return std::make_shared<const Model>(std::move(model).value());
-    }
-
-    // A played job of whole nodes; its token is its name.
-    Uid submit(const std::string& token, int nodes, Duration lasts, Duration limit = 0ms,
-               Ask ask = {}) {
-        ask.token = {token};
-        ask.epoch = 1;
-        ask.nodes = nodes;
-        ask.cores = ask.cores == 1 ? 8 : ask.cores;
-        ask.duration = lasts;
-        ask.limit = limit == 0ms ? lasts : limit;
-        engine.submit(std::move(ask));
-        return ++last_;
-    }
-    Uid command(const std::string& token, Duration limit = 1h) {
-        Ask ask{.is_command = true};
-        return submit(token, 1, limit, limit, ask);
-    }
-    void run(Time until) { EXPECT_TRUE(engine.advance(until, 1'000'000)); }
-    const Job& job(Uid uid) const {
-        const auto* found = engine.find(uid);
-        EXPECT_NE(found, nullptr) << uid;
-        static const Job k_none;
-        return found == nullptr ? k_none : *found;
-    }
-    Phase phase(Uid uid) const { return job(uid).phase; }
-    std::optional<End> end(Uid uid) const { return job(uid).end; }
-    std::vector<std::string> orders() {
-        std::vector<std::string> told;
-        for (const auto& order : engine.take_orders()) {
-            constexpr std::array k_words = {"begin", "stop", "kill", "over"};
-            told.push_back(k_words[static_cast<std::size_t>(order.kind)] + std::string(" ") +
-                           job(order.job).ask.token.value);
-        }
-        return told;
-    }
-
-    Engine engine;
-
-  private:
-    Uid last_ = 0;
-};
 
 std::string four(const std::string& more = {}) {
     return std::string(k_four) + more;
@@ -472,31 +413,6 @@ TEST(Engine, TheSameSeedScriptAndCallsGiveTheSameEvents) {
     auto text = std::string(k_busy);
     text.replace(text.find("seed = 11"), 9, "seed = 12");
     EXPECT_NE(play(text, 1'000'000).log().digest, one.log().digest);
-}
-
-TEST(Engine, TheOutlookIsWhatHappensWhenEveryJobRunsToItsLimit) {
-    Site site(four("[[maintenance]]\nnodes = 'n[1-4]'\nat = '10h'\nfor = '1h'\n"));
-    site.submit("full", 4, 1h);
-    site.submit("next", 3, 2h);
-    site.run(10min);
-    const auto digest = site.engine.log().digest;
-    const auto soon = site.engine.outlook({.cores = 8, .limit = 1h});
-    EXPECT_EQ(soon.start, 1h) << "beside the second";
-    EXPECT_THAT(soon.nodes, ElementsAre("n4"));
-    EXPECT_EQ(site.engine.outlook({.nodes = 4, .cores = 8, .limit = 1h}).start, 3h);
-    EXPECT_EQ(site.engine.outlook({.nodes = 4, .cores = 8, .limit = 9h}).start, 11h);
-    site.engine.hold(2, "x");
-    const auto never = site.engine.outlook({.nodes = 4, .cores = 8, .limit = 1h});
-    EXPECT_EQ(never.start, std::nullopt);
-    EXPECT_THAT(never.why, HasSubstr("held"));
-    EXPECT_NE(site.engine.log().digest, digest) << "by the hold";
-    EXPECT_EQ(site.engine.counts().waiting, 1U) << "and the probe left nothing behind";
-}
-
-TEST(Engine, AnOutlookOfARoomySiteIsNow) {
-    Site site(four());
-    site.run(5s);
-    EXPECT_EQ(site.engine.outlook({.cores = 8, .limit = 1h}).start, 5s);
 }
 
 }  // namespace
