@@ -9,10 +9,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::string four(const std::string& more = {}) {
-    return std::string(k_four) + more;
-}
-
 // --- The queue -------------------------------------------------------------------------------
 
 TEST(Engine, APlayedJobStartsRunsAndEndsAsItsModelSays) {

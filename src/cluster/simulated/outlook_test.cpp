@@ -3,6 +3,7 @@
 namespace sust::cluster::simulated {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Outlook, TheOutlookIsWhatHappensWhenEveryJobRunsToItsLimit) {

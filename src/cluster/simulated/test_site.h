@@ -21,6 +21,10 @@ inline constexpr std::string_view k_four =
     "clock = 'manual'\n[backfill]\ninterval = '1s'\n"
     "[nodes.n]\nnames = 'n[1-4]'\ncores = 8\nmemory = '64GiB'\n[nodes.n.gpus]\ncount = 4\n";
 
+inline std::string four(const std::string& more = {}) {
+    return std::string(k_four) + more;
+}
+
 // A site whose users are the test.
 class Site {
   public:
