@@ -19,7 +19,9 @@ using core::Fault;
 
 namespace {
 
-constexpr mode_t k_blob_mode = 0444;
+// Its owner may write: tools that keep OCI layouts (skopeo) open a blob that is there to write the
+// same bytes again, and what was changed is seen when it is read.
+constexpr mode_t k_blob_mode = 0644;
 
 class Upload final : public BlobWriter {
   public:

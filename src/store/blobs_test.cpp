@@ -1,6 +1,7 @@
 #include "store/blobs.h"
 
 #include <csignal>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <sched.h>
@@ -124,8 +125,17 @@ TEST_F(BlobsTest, TwoUploadsOfTheSameBytesAreOneBlob) {
 enum : int { k_good = 0, k_bad = 1, k_no_namespace = 2 };
 
 int fill_small_disk(const Path& mount_point, const core::Clock& clock) {
-    if (::unshare(::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0 ||
-        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    const auto uid = ::geteuid();
+    const auto gid = ::getegid();
+    if (::unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) {
+        return k_no_namespace;
+    }
+    if (uid != 0) {  // without a number of its own nobody makes files
+        std::ofstream("/proc/self/setgroups") << "deny";
+        std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
+        std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
+    }
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=256k") != 0) {
         return k_no_namespace;
     }

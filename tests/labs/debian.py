@@ -39,6 +39,10 @@ class Machine:
         for file in debian_sources():
             shutil.copy2(file, self.inside(file))
         shutil.copy2("/etc/resolv.conf", self.inside("/etc/resolv.conf"))
+        # What a site gives its machines: its own certificates, and npm the knowledge of them.
+        for certificate in Path("/usr/local/share/ca-certificates").glob("*.crt"):
+            shutil.copy2(certificate, self.inside(certificate))
+        self.inside("/usr/etc/npmrc").write_text("cafile=/etc/ssl/certs/ca-certificates.crt\n")
 
     def inside(self, path) -> Path:
         place = self.root / str(path).lstrip("/")
@@ -60,7 +64,8 @@ class Machine:
         for place, seen in (shared or {}).items():
             self.inside(seen).mkdir(parents=True, exist_ok=True)
             enter.append(f"mount --bind {place} {self.inside(seen)}")
-        enter += ["pivot_root . old", "umount -l old", "cd /", f'exec su -l {user} -c "$1"']
+        # The shell stays, because the first process has to collect what others leave behind.
+        enter += ["pivot_root . old", "umount -l old", "cd /", "set +e", f'su -l {user} -c "$1"', "exit $?"]
         out = open(log, "ab") if log else None
         try:
             return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", "\n".join(enter),
