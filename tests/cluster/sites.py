@@ -56,7 +56,8 @@ class LocalSite(Site):
                 "several_nodes": "this machine is one node",
                 "exclude": "this machine is one node",
                 "native_cancel": "there is no scheduler between sustd and its jobs",
-                "carrier": "a process of this machine is seen without its files"}
+                "carrier": "a process of this machine is seen without its files",
+                "notice": "the wrapper does not give it yet"}
     statuses = tuple(range(256))
     many = 1000
 
@@ -89,6 +90,7 @@ class LocalSite(Site):
 
 class SlurmSite(Site):
     name = "lab"
+    declared = {"notice": "the wrapper does not give it yet"}
     def __init__(self, lab, lines=""):
         self.lab, self.lines = lab, lines
         self.shared = None
