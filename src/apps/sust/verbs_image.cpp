@@ -222,8 +222,7 @@ std::vector<Verb> image_verbs() {
                       Count::one},
                      {"--reference", "NAME:TAG", "what runtimes call it (default: NAME:latest)"}},
          .examples = {"sust image export llama-cpp --oci llama-cpp.tar",
-                      "sust image export trainer --oci trainer && "
-                      "skopeo copy oci:trainer:latest docker://registry.example.org/trainer"},
+                      "sust image export trainer --oci trainer --reference site/trainer:1"},
          .run = image_export},
         {.path = "image rm",
          .summary = "remove an image; refused while something uses it",
