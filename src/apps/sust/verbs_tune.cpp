@@ -197,6 +197,34 @@ std::vector<Verb> evaluation_verbs() {
              .shown = Verb::Shown::no}};
 }
 
+Verb start_verb() {
+    return {
+        .path = "tune start",
+        .summary = "apply a recipe: prepare, train, convert, evaluate, register",
+        .positionals = {{"RECIPE", "the recipe", Count::one, Completes::recipes}},
+        .options = {{"--base", "MODEL", "the model to start from", Count::optional,
+                     Completes::models},
+                    {"--data", "DATASET", "the training data", Count::optional,
+                     Completes::datasets},
+                    {"--eval", "DATASET", "judge on this dataset; without it a tenth is held out",
+                     Count::any, Completes::datasets},
+                    {"--name", "NAME", "name of the result (default: BASE-DATASET)"},
+                    {"--set", "KEY=VALUE", "a recipe parameter (sust recipe show)", Count::any,
+                     Completes::parameters},
+                    {"--backend", "NAME",
+                     "where its jobs run; several are alternatives, the first that can is taken",
+                     Count::any, Completes::backends},
+                    {"--partition", "NAME", "of that back end"},
+                    {"--account", "NAME", "charged by that back end"},
+                    {"--follow", "", "stay until the end and show progress", Count::optional,
+                     Completes::nothing, "-f"}},
+        .examples =
+            {"sust tune start sft-lora --base tiny --data tickets --name triage --follow",
+             "sust tune start sft-lora --base tiny --data tickets --set epochs=1 --set rank=8",
+             "sust tune start sft-lora --base tiny --data tickets --backend alps --account a01"},
+        .run = tune_start};
+}
+
 }  // namespace
 
 std::vector<Verb> tune_verbs() {
@@ -212,30 +240,7 @@ std::vector<Verb> tune_verbs() {
          .positionals = {recipe},
          .examples = {"sust recipe show sft-lora"},
          .run = recipe_show},
-        {.path = "tune start",
-         .summary = "apply a recipe: prepare, train, convert, evaluate, register",
-         .positionals = {{"RECIPE", "the recipe", Count::one, Completes::recipes}},
-         .options = {{"--base", "MODEL", "the model to start from", Count::optional,
-                      Completes::models},
-                     {"--data", "DATASET", "the training data", Count::optional,
-                      Completes::datasets},
-                     {"--eval", "DATASET", "judge on this dataset; without it a tenth is held out",
-                      Count::any, Completes::datasets},
-                     {"--name", "NAME", "name of the result (default: BASE-DATASET)"},
-                     {"--set", "KEY=VALUE", "a recipe parameter (sust recipe show)", Count::any,
-                      Completes::parameters},
-                     {"--backend", "NAME",
-                      "where its jobs run; several are alternatives, the first that can is taken",
-                      Count::any, Completes::backends},
-                     {"--partition", "NAME", "of that back end"},
-                     {"--account", "NAME", "charged by that back end"},
-                     {"--follow", "", "stay until the end and show progress", Count::optional,
-                      Completes::nothing, "-f"}},
-         .examples =
-             {"sust tune start sft-lora --base tiny --data tickets --name triage --follow",
-              "sust tune start sft-lora --base tiny --data tickets --set epochs=1 --set rank=8",
-              "sust tune start sft-lora --base tiny --data tickets --backend alps --account a01"},
-         .run = tune_start},
+        start_verb(),
         {.path = "tune ls", .summary = "all runs", .examples = {"sust tune ls"}, .run = tune_ls},
         {.path = "tune show",
          .summary = "one run",
