@@ -171,7 +171,7 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
         document.at("labels").get_to(spec.labels);
         document.at("options").get_to(spec.options);
         document.at("exclude_nodes").get_to(spec.exclude_nodes);
-        for (const auto& mount : document.at("mounts")) {
+        for (const auto& mount : document.value("mounts", json::array())) {  // absent: none
             spec.mounts.push_back({.source = mount.at("source").get<std::string>(),
                                    .target = mount.at("target").get<std::string>(),
                                    .read_only = mount.at("read_only").get<bool>()});
