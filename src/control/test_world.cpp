@@ -11,8 +11,6 @@
 
 namespace sust::control::test {
 
-using cluster::JobStatus;
-using cluster::Token;
 using core::http::Request;
 using nlohmann::json;
 

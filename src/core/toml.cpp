@@ -144,12 +144,13 @@ Result<void> convert_json(const nlohmann::json& value, Insert insert) {
 }
 
 Result<void> add_json(toml::array& list, const nlohmann::json& value) {
-    return convert_json(value, [&](auto&& native) { list.push_back(std::move(native)); });
+    return convert_json(
+        value, [&](auto&& native) { list.push_back(std::forward<decltype(native)>(native)); });
 }
 
 Result<void> add_json(toml::table& table, const std::string& key, const nlohmann::json& value) {
     return value.is_null() ? Result<void>() : convert_json(value, [&](auto&& native) {
-        table.insert_or_assign(key, std::move(native));
+        table.insert_or_assign(key, std::forward<decltype(native)>(native));
     });
 }
 

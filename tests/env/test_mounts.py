@@ -119,7 +119,7 @@ def test_an_image_made_of_links_harms_nobody(person, hostile_image, outside):
 # --- what remains
 
 def loops(image: Path):
-    shown = subprocess.run(["losetup", "--list", "--noheadings", "--output", "NAME", "--associated", image],
+    shown = subprocess.run(["/usr/sbin/losetup", "--list", "--noheadings", "--output", "NAME", "--associated", image],
                            capture_output=True, text=True, check=True)
     return shown.stdout.split()
 
