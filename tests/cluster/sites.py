@@ -55,8 +55,7 @@ class LocalSite(BackEnd):
                 "several_nodes": "this machine is one node",
                 "exclude": "this machine is one node",
                 "native_cancel": "there is no scheduler between sustd and its jobs",
-                "carrier": "a process of this machine is seen without its files",
-                "notice": "the wrapper does not give it yet"}
+                "carrier": "a process of this machine is seen without its files"}
     statuses = tuple(range(256))
     many = 1000
 
@@ -89,7 +88,6 @@ class LocalSite(BackEnd):
 
 class SlurmSite(BackEnd):
     name = "lab"
-    declared = {"notice": "the wrapper does not give it yet"}
     def __init__(self, lab, lines=""):
         self.lab, self.lines = lab, lines
         self.shared = None
