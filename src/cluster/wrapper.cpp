@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto k_same_moment = 100ms;
 constexpr auto k_tick = 1s;          // cancel file, fence, log size
 constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
 constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
@@ -72,6 +73,7 @@ class Wrapper {
     void stop(Stop cause, int signal);
     bool is_apart() const;
     void kill_everything();
+    void hear_what_ended_it();
     void end_leftovers();
     core::Duration until_next() const;
 
@@ -119,6 +121,7 @@ Result<int> Wrapper::run() {
     }
     TRY(begin());
     watch();
+    hear_what_ended_it();
     end_leftovers();
     return finish();
 }
@@ -404,6 +407,18 @@ void Wrapper::kill_everything() {
 }
 
 // --- After the command -----------------------------------------------------------------------
+
+// A scheduler signals all processes of a job at once: the command may be gone before we hear of it.
+void Wrapper::hear_what_ended_it() {
+    const bool asked = stop_ == Stop::none && WIFSIGNALED(wait_status_) &&
+                       (WTERMSIG(wait_status_) == SIGTERM || WTERMSIG(wait_status_) == SIGKILL);
+    for (auto signal = asked ? signals_->next(k_same_moment) : std::nullopt; signal;
+         signal = signals_->next(core::Duration::zero())) {
+        if (*signal == SIGTERM || *signal == SIGINT) {
+            stop_ = Stop::outside;
+        }
+    }
+}
 
 // Whatever the command left behind ends before exit.json says that the attempt has.
 void Wrapper::end_leftovers() {
