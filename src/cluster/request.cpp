@@ -161,10 +161,11 @@ void to_json(nlohmann::json& json, const Placement& placement) {
 Result<std::vector<Placement>> read_placements(const TomlTable& table) {
     std::vector<Placement> placements;
     for (const auto& part : TRY(table.tables("placement"))) {
-        placements.push_back({.backend = TRY(part.required_text("backend")),
-                              .partition = TRY(part.text("partition")).value_or(""),
-                              .account = TRY(part.text("account")).value_or(""),
-                              .queue = TRY(part.text("queue")).value_or("")});
+        auto& placement = placements.emplace_back();
+        placement.backend = TRY(part.required_text("backend"));
+        placement.partition = TRY(part.text("partition")).value_or("");
+        placement.account = TRY(part.text("account")).value_or("");
+        placement.queue = TRY(part.text("queue")).value_or("");
         TRY(part.no_other_keys());
         TRY(core::within(part.where("backend"),
                          core::check_name("back end", placements.back().backend)));

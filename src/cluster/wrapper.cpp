@@ -5,19 +5,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cluster/child_plan.h"
+#include "cluster/command.h"
 #include "cluster/exit_slip.h"
 #include "cluster/fence.h"
-#include "cluster/gated_child.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
 #include "cluster/notice.h"
 #include "cluster/place.h"
-#include "cluster/processes.h"
 #include "cluster/signals.h"
 #include "cluster/words.h"
 #include "core/text.h"
@@ -36,7 +34,6 @@ constexpr auto k_tick = 1s;          // cancel file, fence, log size
 constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
 constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through
 constexpr auto k_other_nodes = 5s;   // until a file is seen there, and a starter hears of ends
-constexpr auto k_leftovers = 5s;     // processes stuck in the kernel may not hold up the word
 constexpr int k_ticks_homeless = 3;  // a directory that stays away was removed
 constexpr int k_status_own = 125;    // the wrapper's own failure before the start
 constexpr int k_status_cancelled = 143;
@@ -64,10 +61,8 @@ class Wrapper {
 
     void watch();
     void handle(int signal);
-    void reap();
     void tick();
     void beat();
-    void send(int signal) const;
     MonoTime notice_time(MonoTime start) const;
     void notify();
     void stop(Stop cause, int signal);
@@ -91,15 +86,11 @@ class Wrapper {
     std::optional<ExitSlip> slip_;
     std::optional<JobLog> out_;
     std::optional<JobLog> err_;
-    std::optional<GatedChild> child_;
+    std::optional<Command> command_;
     Confinement limits_;
     AttemptWord attempt_;
 
-    bool ended_ = false;
-    int wait_status_ = 0;
-    rusage usage_{};
     int leftovers_ = 0;
-
     Stop stop_ = Stop::none;
     bool starter_asked_ = false;
     int homeless_ticks_ = 0;
@@ -216,15 +207,14 @@ Result<ChildPlan> Wrapper::plan_child() {
 // attempt.json names the child before the child is let through to the command.
 Result<void> Wrapper::begin() {
     const auto plan = TRY(plan_child());
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-        return core::fail_errno("become the reaper of orphans", errno);
-    }
-    child_ = TRY(GatedChild::fork(plan));
+    command_ = TRY(Command::fork(plan));
+    const auto wrapper = TRY(core::identify(::getpid()));
+    const auto child = TRY(core::identify(command_->pid()));
     attempt_ = {.token = job_.spec.token,
                 .epoch = options_.epoch,
                 .host = node_name(),
-                .wrapper = TRY(core::identify(::getpid())),
-                .child = TRY(core::identify(child_->pid())),
+                .wrapper = wrapper,
+                .child = child,
                 .started = clock_.wall()};
     beat();
     // A return here closes the gate, and the child ends without having been anything.
@@ -236,7 +226,7 @@ Result<void> Wrapper::begin() {
     }
     next_tick_ = now + k_tick;
     next_beat_ = now + k_heartbeat;
-    child_->let_through();
+    command_->let_through();
     return {};
 }
 
@@ -254,8 +244,8 @@ std::string Wrapper::node_name() const {
 // --- While the command runs ------------------------------------------------------------------
 
 void Wrapper::watch() {
-    while (!ended_) {
-        while (const auto signal = signals_->next(ended_ ? 0ms : until_next())) {
+    while (!command_->ended()) {
+        while (const auto signal = signals_->next(command_->ended() ? 0ms : until_next())) {
             handle(*signal);
         }
         const auto now = clock_.monotonic();
@@ -275,7 +265,7 @@ void Wrapper::watch() {
             next_beat_ = now + k_heartbeat;
             beat();
         }
-        if (now >= kill_at_ && !ended_) {
+        if (now >= kill_at_ && !command_->ended()) {
             kill_at_ = now + k_kill_again;
             kill_everything();
         }
@@ -291,21 +281,14 @@ core::Duration Wrapper::until_next() const {
 void Wrapper::handle(int signal) {
     switch (signal) {
         case SIGCHLD:
-            reap();
+            command_->reap();
             return;
         case SIGTERM:
         case SIGINT:
             stop(is_cancelled() ? Stop::cancelled : Stop::outside, signal);
             return;
         default:
-            send(signal);
-    }
-}
-
-// To the command's process group; to the child alone while it has not made that group yet.
-void Wrapper::send(int signal) const {
-    if (!ended_ && ::kill(-child_->pid(), signal) != 0) {
-        ::kill(child_->pid(), signal);
+            command_->send(signal);
     }
 }
 
@@ -325,21 +308,7 @@ void Wrapper::notify() {
     if (job_.launcher.empty()) {
         give_notice(::getpid());
     } else {
-        ::kill(child_->pid(), SIGUSR1);
-    }
-}
-
-// The command, and orphans that became ours.
-void Wrapper::reap() {
-    int status = 0;
-    rusage usage{};
-    pid_t pid = 0;
-    while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        if (pid == child_->pid()) {
-            ended_ = true;
-            wait_status_ = status;
-            usage_ = usage;
-        }
+        ::kill(command_->pid(), SIGUSR1);
     }
 }
 
@@ -384,8 +353,8 @@ void Wrapper::stop(Stop cause, int signal) {
         kill_at_ += k_other_nodes;
         return;  // that file asks the tasks; a scheduler's starter would kill them at a signal
     }
-    send(signal);
-    send(SIGCONT);  // who is stopped cannot hear
+    command_->send(signal);
+    command_->send(SIGCONT);  // who is stopped cannot hear
 }
 
 // Whether the tasks are on several nodes.
@@ -397,21 +366,19 @@ bool Wrapper::is_apart() const {
 void Wrapper::kill_everything() {
     if (is_apart() && !starter_asked_) {
         starter_asked_ = true;
-        send(SIGTERM);
+        command_->send(SIGTERM);
         return;
     }
-    send(SIGKILL);
-    if (const auto all = list_processes()) {
-        kill_all(descendants_of(::getpid(), *all));
-    }
+    command_->kill_everything();
 }
 
 // --- After the command -----------------------------------------------------------------------
 
 // A scheduler signals all processes of a job at once: the command may be gone before we hear of it.
 void Wrapper::hear_what_ended_it() {
-    const bool asked = stop_ == Stop::none && WIFSIGNALED(wait_status_) &&
-                       (WTERMSIG(wait_status_) == SIGTERM || WTERMSIG(wait_status_) == SIGKILL);
+    const bool asked = stop_ == Stop::none && WIFSIGNALED(command_->wait_status()) &&
+                       (WTERMSIG(command_->wait_status()) == SIGTERM ||
+                        WTERMSIG(command_->wait_status()) == SIGKILL);
     for (auto signal = asked ? signals_->next(k_same_moment) : std::nullopt; signal;
          signal = signals_->next(core::Duration::zero())) {
         if (*signal == SIGTERM || *signal == SIGINT) {
@@ -422,18 +389,7 @@ void Wrapper::hear_what_ended_it() {
 
 // Whatever the command left behind ends before exit.json says that the attempt has.
 void Wrapper::end_leftovers() {
-    const core::Deadline deadline(clock_, k_leftovers);
-    while (true) {
-        reap();
-        const auto all = list_processes();
-        const auto left = all ? descendants_of(::getpid(), *all) : std::vector<core::ProcessId>();
-        leftovers_ = static_cast<int>(left.size());
-        if (left.empty() || deadline.passed()) {
-            break;
-        }
-        kill_all(left);
-        (void)signals_->next(20ms);  // most often the SIGCHLD of one of them
-    }
+    leftovers_ = command_->end_leftovers(*signals_, clock_);
     if (leftovers_ > 0) {
         log_.warn("processes of the job could not be ended",
                   {{"count", std::to_string(leftovers_)}});
@@ -441,10 +397,10 @@ void Wrapper::end_leftovers() {
 }
 
 ExitWord Wrapper::exit_word() const {
-    auto word = word_of_end(attempt_, wait_status_, usage_);
+    auto word = word_of_end(attempt_, command_->wait_status(), command_->usage());
     word.finished = clock_.wall();
     word.leftovers = leftovers_;
-    if (const auto failure = child_->failure()) {
+    if (const auto failure = command_->failure()) {
         word.reason = ExitReason::cannot_start;
         word.status = failure->status;
         word.detail = failure->detail;

@@ -48,7 +48,8 @@ Result<Answer> list_nodes(Desk& desk, Ask& ask) {
     if (!backend.empty()) {
         TRY(desk.parts.backends.find(backend));
     }
-    return Answer(json_answer(200, {{"items", TRY(nodes_of(desk, backend))}, {"next", nullptr}}));
+    const auto nodes = TRY(nodes_of(desk, backend));
+    return Answer(json_answer(200, {{"items", nodes}, {"next", nullptr}}));
 }
 
 // A name may be there on several back ends; then the request has to say which.

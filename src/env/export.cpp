@@ -88,8 +88,9 @@ class Export {
         if (code) {
             return core::fail_errno("keep the layer", code.value());
         }
+        const auto architecture = TRY(architecture_of(store_, manifest));
         const json config = {
-            {"architecture", TRY(architecture_of(store_, manifest))},
+            {"architecture", architecture},
             {"os", "linux"},
             {"config", {{"Env", {std::string("PATH=") + k_path}}, {"WorkingDir", "/"}}},
             {"rootfs", {{"type", "layers"}, {"diff_ids", {"sha256:" + hex}}}},
@@ -97,12 +98,12 @@ class Export {
         const json layers = {{{"mediaType", "application/vnd.oci.image.layer.v1.tar"},
                               {"digest", "sha256:" + hex},
                               {"size", bytes}}};
-        const json document = {
-            {"schemaVersion", 2},
-            {"mediaType", k_manifest_type},
-            {"config", TRY(put("application/vnd.oci.image.config.v1+json", config))},
-            {"layers", layers},
-            {"annotations", {{"dev.sust.image.digest", image.str()}}}};
+        const auto described = TRY(put("application/vnd.oci.image.config.v1+json", config));
+        const json document = {{"schemaVersion", 2},
+                               {"mediaType", k_manifest_type},
+                               {"config", described},
+                               {"layers", layers},
+                               {"annotations", {{"dev.sust.image.digest", image.str()}}}};
         auto entry = TRY(put(k_manifest_type, document));
         const auto digest = TRY(store::Digest::parse(entry.at("digest").get<std::string>()));
         const auto& reference = request_.reference;

@@ -49,10 +49,10 @@ Result<std::vector<store::Dependency>> fetched(const WorkFolder& work) {
         return fail(Fault::invalid, fmt::format("not a list of at most {} sources", k_max_sources));
     }
     for (const auto& source : list) {
-        out.push_back(
-            {.name = "fetched:" + TRY(word(source, "name")),
-             .uri = TRY(word(source, "uri")),
-             .digest = TRY(store::Digest::parse("sha256:" + TRY(word(source, "sha256"))))});
+        const auto digest = TRY(store::Digest::parse("sha256:" + TRY(word(source, "sha256"))));
+        const auto name = TRY(word(source, "name"));
+        const auto uri = TRY(word(source, "uri"));
+        out.push_back({.name = "fetched:" + name, .uri = uri, .digest = digest});
     }
     return out;
 }

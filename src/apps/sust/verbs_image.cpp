@@ -55,8 +55,10 @@ Result<std::optional<env::Lock>> read_lock(const Arguments& arguments) {
 Result<int> image_build(Context& context, const Arguments& arguments) {
     const auto settings = TRY(context.settings());
     auto store = TRY(open_store(context));
-    env::BuildRequest request{.file = TRY(env::read_build_file(arguments.one("FILE"))),
-                              .locked = TRY(read_lock(arguments)),
+    auto file = TRY(env::read_build_file(arguments.one("FILE")));
+    auto locked = TRY(read_lock(arguments));
+    env::BuildRequest request{.file = std::move(file),
+                              .locked = std::move(locked),
                               .again = arguments.has("--again") ? env::Again::yes : env::Again::no,
                               .environment = context.environment,
                               .cancelled = [] { return g_interrupted.load(); }};

@@ -49,13 +49,13 @@ Result<BackendsFile> backends_file(const Setup& setup) {
     constexpr std::size_t k_file_bytes_max = 1 << 20;
     const auto file = setup.places.config / "backends.toml";
     const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max)).value_or("");
-    return BackendsFile{
-        .local = TRY(cluster::read_local(text, file.string())),
-        .sites = TRY(cluster::read_sites(text, file.string(),
+    BackendsFile read{.local = TRY(cluster::read_local(text, file.string()))};
+    read.sites = TRY(cluster::read_sites(text, file.string(),
                                          {.agent = setup.places.bin / "sust-agent",
                                           .base = cluster::base_environment(setup.environment),
                                           .data = setup.places.data,
-                                          .environment = setup.environment}))};
+                                          .environment = setup.environment}));
+    return read;
 }
 
 std::vector<std::string> runner(const Setup& setup) {

@@ -315,9 +315,8 @@ Result<SimulatedOptions> read_options(const std::string& name, const core::TomlT
 
 Result<cluster::Site> read_site(const std::string& name, const core::TomlTable& table,
                                 const SiteDefaults& defaults) {
-    return cluster::Site{.name = name,
-                         .open = [options = TRY(read_options(name, table, defaults))](
-                                     const core::Clock& clock, core::Log log) {
+    const auto options = TRY(read_options(name, table, defaults));
+    return cluster::Site{.name = name, .open = [options](const core::Clock& clock, core::Log log) {
                              return open_simulated(options, clock, std::move(log));
                          }};
 }

@@ -99,9 +99,8 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
 
 Result<Site> read_site(const std::string& name, const core::TomlTable& table,
                        const SiteDefaults& defaults) {
-    return Site{.name = name,
-                .open = [options = TRY(read_options(name, table, defaults))](
-                            const core::Clock& clock, core::Log log) {
+    const auto options = TRY(read_options(name, table, defaults));
+    return Site{.name = name, .open = [options](const core::Clock& clock, core::Log log) {
                     return open_slurm(options, clock, std::move(log));
                 }};
 }
