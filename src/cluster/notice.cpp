@@ -1,7 +1,10 @@
 #include "cluster/notice.h"
 
 #include <charconv>
+#include <chrono>
 #include <csignal>
+#include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -26,9 +29,39 @@ bool has_bit(std::string_view status, std::string_view name, int signal) {
     return (mask >> (signal - 1) & 1) != 0;
 }
 
-bool listens(pid_t pid) {
+enum class Ear { none, blocks, blocks_asleep, catches };
+
+Ear ear_of(pid_t pid) {
     const auto status = core::read_file(fmt::format("/proc/{}/status", pid), 64 << 10);
-    return status && (has_bit(*status, "SigCgt:", SIGUSR1) || has_bit(*status, "SigBlk:", SIGUSR1));
+    if (!status) {
+        return Ear::none;
+    }
+    if (has_bit(*status, "SigCgt:", SIGUSR1)) {
+        return Ear::catches;
+    }
+    if (!has_bit(*status, "SigBlk:", SIGUSR1)) {
+        return Ear::none;
+    }
+    return status->find("\nState:\tS") == std::string::npos ? Ear::blocks : Ear::blocks_asleep;
+}
+
+// One look is not enough: a shell blocks every signal while it forks, and its child has the shell's
+// handlers until it becomes another program. Whoever waits for a signal by blocking it sleeps.
+std::vector<core::ProcessId> listeners(std::vector<core::ProcessId> processes) {
+    constexpr int k_looks = 5;
+    std::set<pid_t> sure;
+    for (int look = 0; look < k_looks; ++look) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(look == 0 ? 0 : 10));
+        std::erase_if(processes, [&](const auto& process) {
+            const auto ear = ear_of(process.pid);
+            if (ear == Ear::catches || ear == Ear::blocks_asleep) {
+                sure.insert(process.pid);
+            }
+            return ear == Ear::none;
+        });
+    }
+    std::erase_if(processes, [&](const auto& process) { return !sure.contains(process.pid); });
+    return processes;
 }
 
 }  // namespace
@@ -38,10 +71,8 @@ void give_notice(pid_t ancestor) {
     if (!all) {
         return;
     }
-    for (const auto& process : descendants_of(ancestor, *all)) {
-        if (listens(process.pid)) {
-            (void)core::send_signal(process, SIGUSR1);
-        }
+    for (const auto& process : listeners(descendants_of(ancestor, *all))) {
+        (void)core::send_signal(process, SIGUSR1);
     }
 }
 

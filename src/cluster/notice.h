@@ -8,7 +8,8 @@
 namespace sust::cluster {
 
 // SIGUSR1 to every descendant of `ancestor` that catches it, or holds it back to read it otherwise
-// (sigwait, signalfd). Who has neither never hears.
+// (sigwait, signalfd). Who has neither never hears. Takes 40 ms, so that what only passes is not
+// taken for listening.
 void give_notice(pid_t ancestor);
 
 }  // namespace sust::cluster

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+from cluster import slurm_sites
 from conftest import wait_for
 
 
@@ -88,16 +89,15 @@ class LocalSite(BackEnd):
 
 class SlurmSite(BackEnd):
     name = "lab"
-    def __init__(self, lab, lines=""):
-        self.lab, self.lines = lab, lines
+
+    def __init__(self, lab, transport="commands"):
+        self.lab, self.transport = lab, transport
         self.shared = None
 
     def configure(self, root):
         self.shared = root / "shared"
         self.shared.mkdir(parents=True, exist_ok=True)
-        return (f'[backend.lab]\ntype = "slurm"\njobs = "{self.shared}"\nperiod = "1s"\ncarrier_grace = "2s"\n'
-                f'silence = "15s"\n{self.lines}'
-                f'[backend.lab.env]\nSLURM_CONF = "{self.lab.environment["SLURM_CONF"]}"\n')
+        return slurm_sites.site(self.lab, self.shared, root / "config/slurm.token", self.transport)
 
     def ready(self, sust):
         self.lab.wait_until_up()
@@ -105,10 +105,6 @@ class SlurmSite(BackEnd):
 
     def attempt(self, job, epoch=1):
         return self.shared / job / str(epoch)
-
-    def native(self, job, epoch=1):
-        file = self.attempt(job, epoch) / "native_id"
-        return int(wait_for("Slurm has it", lambda: file.exists() and file.read_text()))
 
     @contextlib.contextmanager
     def busy(self):
@@ -140,7 +136,7 @@ class SlurmSite(BackEnd):
             node.wait_for("idle", "idle*")
 
     def cancel_natively(self, job, shown):
-        self.lab.run("scancel", str(self.native(job)))
+        self.lab.run("scancel", str(slurm_sites.native(self, job)))
 
 
 class SimulatedSite(BackEnd):

@@ -9,6 +9,7 @@ def site(lab, shared, token_file, transport, more=""):
     text = (f'[backend.lab]\ntype = "slurm"\njobs = "{shared}"\nperiod = "1s"\ncarrier_grace = "2s"\n'
             f'silence = "15s"\n{more}\n')
     if transport != "commands":  # "slurmrestd", or "socket" for its other place
+        token_file.parent.mkdir(parents=True, exist_ok=True)
         token_file.touch(0o600)
         token_file.write_text(f"SLURM_JWT={lab.rest.token(lifespan_seconds=3600)}\n")
         rest = lab.rest.address if transport == "slurmrestd" else f"unix:{lab.rest.socket}"

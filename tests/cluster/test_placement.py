@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from cluster.slurm_sites import connect
 from conftest import REPOSITORY, wait_for
 from labs.slurm import IMPATIENT
 from lifecycle.parts import SHORT, Load, Site
@@ -18,17 +19,9 @@ def lab(make_slurm):
 
 @pytest.fixture
 def site(lab, sust_with_images, tmp_path):
-    lab.wait_until_up()
     sust = sust_with_images
-    shared = sust.root / "shared"
-    shared.mkdir()
-    (sust.root / "config").mkdir(exist_ok=True)
-    (sust.root / "config/backends.toml").write_text(
-        f'[backend.lab]\ntype = "slurm"\njobs = "{shared}"\nperiod = "1s"\ncarrier_grace = "2s"\nsilence = "15s"\n'
-        f'network = "127.0.0.0/8"\n[backend.lab.env]\nSLURM_CONF = "{lab.environment["SLURM_CONF"]}"\n')
-    sust.up()
+    connect(lab, sust, tmp_path, "commands", 'network = "127.0.0.0/8"')
     sust.run("model", "import", REPOSITORY / "models/tiny", "--name", "tiny")
-    wait_for("the site was looked at", lambda: sust.run("node", "ls", "--backend", "lab", check=False).returncode == 0)
     subprocess.run(["/usr/bin/python3", REPOSITORY / "examples/tickets/make.py", tmp_path], check=True)
     for file, name in (("train", "tickets"), ("known", "known")):
         sust.run("data", "add", tmp_path / f"{file}.jsonl", "--name", name)

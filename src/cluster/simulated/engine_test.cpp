@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 // --- The queue -------------------------------------------------------------------------------
 
 TEST(Engine, APlayedJobStartsRunsAndEndsAsItsModelSays) {
-    Site site(four());
+    TestSite site(four());
     const auto good = site.submit("good", 1, 10s);
     const auto bad = site.submit("bad", 1, 10s, 20s, {.exit_status = 7});
     const auto slow = site.submit("slow", 1, 60s, 30s);
@@ -28,7 +28,7 @@ TEST(Engine, APlayedJobStartsRunsAndEndsAsItsModelSays) {
 }
 
 TEST(Engine, AGangHasAllItsNodesOrNone) {
-    Site site(four());
+    TestSite site(four());
     site.submit("one", 1, 1min);
     const auto gang = site.submit("gang", 4, 1min);
     site.run(59s);
@@ -39,7 +39,7 @@ TEST(Engine, AGangHasAllItsNodesOrNone) {
 }
 
 TEST(Engine, AShortJobFillsTheGapBeforeAGangAndALongOneWouldDelayIt) {
-    Site site(four());
+    TestSite site(four());
     site.submit("one", 1, 100s);
     const auto gang = site.submit("gang", 4, 1min);
     const auto lengthy = site.submit("lengthy", 1, 200s);
@@ -55,7 +55,7 @@ TEST(Engine, AShortJobFillsTheGapBeforeAGangAndALongOneWouldDelayIt) {
 TEST(Engine, ABackfillAtEveryChangeEnds) {
     auto text = four();
     text.replace(text.find("'1s'"), 4, "'0s'");
-    Site site(text);
+    TestSite site(text);
     site.submit("one", 1, 100s);
     site.submit("gang", 4, 1min);
     const auto brief = site.submit("brief", 1, 50s);
@@ -64,7 +64,7 @@ TEST(Engine, ABackfillAtEveryChangeEnds) {
 }
 
 TEST(Engine, WhatTheGangDoesNotNeedIsFreeForLongJobs) {
-    Site site(four());
+    TestSite site(four());
     site.submit("one", 2, 100s);
     const auto gang = site.submit("gang", 3, 1min);
     const auto lengthy = site.submit("lengthy", 1, 1000s);
@@ -75,7 +75,7 @@ TEST(Engine, WhatTheGangDoesNotNeedIsFreeForLongJobs) {
 }
 
 TEST(Engine, PriorityComesBeforeOrder) {
-    Site site(four("[account.rich]\npriority = 100\n"));
+    TestSite site(four("[account.rich]\npriority = 100\n"));
     site.submit("full", 4, 10s);
     const auto first = site.submit("first", 4, 10s);
     const auto urgent = site.submit("urgent", 4, 10s, 0ms, {.priority = 50});
@@ -87,7 +87,7 @@ TEST(Engine, PriorityComesBeforeOrder) {
 }
 
 TEST(Engine, CoresMemoryAndGpusAreSharedOutWithinANode) {
-    Site site(four());
+    TestSite site(four());
     std::vector<Uid> jobs;
     for (int i = 0; i < 9; ++i) {
         Ask ask{.cores = 2, .gpus = {.count = 2}};
@@ -108,13 +108,13 @@ TEST(Engine, CoresMemoryAndGpusAreSharedOutWithinANode) {
 }
 
 TEST(Engine, NodesToKeepOffAreKeptOff) {
-    Site site(four());
+    TestSite site(four());
     const auto job = site.submit("shy", 2, 10s, 0ms, {.excluded = {0, 2}});
     EXPECT_THAT(site.job(job).nodes, ElementsAre(1, 3));
 }
 
 TEST(Engine, PartitionsThatShareNoNodesDoNotWaitForEachOther) {
-    Site site(
+    TestSite site(
         four("[nodes.m]\nnames = 'm[1-2]'\ncores = 8\n[partition.a]\nnodes = ['n']\n"
              "[partition.b]\nnodes = ['m']\n[partition.c]\n"));
     // Groups come in the order of their names.
@@ -129,7 +129,7 @@ TEST(Engine, PartitionsThatShareNoNodesDoNotWaitForEachOther) {
 }
 
 TEST(Engine, AQueueOfItsOwnMakesJobsWaitAndNodesStartLate) {
-    Site site(four("[partition.all]\nwait = '30s'\nstart = '5s'\n"));
+    TestSite site(four("[partition.all]\nwait = '30s'\nstart = '5s'\n"));
     const auto job = site.submit("job", 1, 10s);
     site.run(29s);
     EXPECT_EQ(site.job(job).why, Why::wait);
@@ -140,7 +140,7 @@ TEST(Engine, AQueueOfItsOwnMakesJobsWaitAndNodesStartLate) {
 }
 
 TEST(Engine, APartitionWithPreferenceTakesTheNodesOfTheYoungest) {
-    Site site(
+    TestSite site(
         four("[partition.low]\npreemptible = true\ndefault = true\n"
              "[partition.high]\npriority = 10\n"));
     const auto low = site.engine.model().queue_named("low");
@@ -157,7 +157,7 @@ TEST(Engine, APartitionWithPreferenceTakesTheNodesOfTheYoungest) {
 }
 
 TEST(Engine, ACommandThatIsPreemptedIsAskedFirstAndKilledLater) {
-    Site site(
+    TestSite site(
         four("[partition.low]\npreemptible = true\ndefault = true\n"
              "[partition.high]\npriority = 1\n"));
     const auto low = site.engine.model().queue_named("low");
@@ -179,7 +179,7 @@ TEST(Engine, ACommandThatIsPreemptedIsAskedFirstAndKilledLater) {
 // --- Commands --------------------------------------------------------------------------------
 
 TEST(Engine, ACommandEndsWhenTheWorldSaysSo) {
-    Site site(four());
+    TestSite site(four());
     const auto good = site.command("good");
     const auto bad = site.command("bad");
     const auto odd = site.command("odd");
@@ -198,7 +198,7 @@ TEST(Engine, ACommandEndsWhenTheWorldSaysSo) {
 }
 
 TEST(Engine, ATimeLimitStopsACommandAndThenKillsIt) {
-    Site site(four());
+    TestSite site(four());
     const auto job = site.command("job", 10s);
     site.run(39s);
     EXPECT_THAT(site.orders(), ElementsAre("begin job", "stop job"));
@@ -209,7 +209,7 @@ TEST(Engine, ATimeLimitStopsACommandAndThenKillsIt) {
 }
 
 TEST(Engine, ACancellationIsHeardInEveryPhase) {
-    Site site(four("[partition.all]\nstart = '5s'\n"));
+    TestSite site(four("[partition.all]\nstart = '5s'\n"));
     const auto running = site.command("running");
     site.run(10s);
     const auto starting = site.command("starting");
@@ -233,7 +233,7 @@ TEST(Engine, ACancellationIsHeardInEveryPhase) {
 // --- Mishaps ---------------------------------------------------------------------------------
 
 TEST(Engine, ALostNodeEndsItsJobsOnAllTheirNodesAndComesBack) {
-    Site site(four("[[script]]\nat = '10s'\ndo = 'lose_nodes'\nnodes = 'n2'\nfor = '1m'\n"));
+    TestSite site(four("[[script]]\nat = '10s'\ndo = 'lose_nodes'\nnodes = 'n2'\nfor = '1m'\n"));
     const auto gang = site.submit("gang", 3, 1h, 1h, {.is_command = true});
     const auto next = site.submit("next", 4, 1h);
     site.run(9s);
@@ -249,7 +249,7 @@ TEST(Engine, ALostNodeEndsItsJobsOnAllTheirNodesAndComesBack) {
 }
 
 TEST(Engine, ARestartForgetsTheLatestAndGivesTheirNumbersAway) {
-    Site site(four("[[script]]\nat = '1m'\ndo = 'restart'\nlost = '30s'\n"));
+    TestSite site(four("[[script]]\nat = '1m'\ndo = 'restart'\nlost = '30s'\n"));
     const auto kept = site.command("kept");
     site.run(40s);
     const auto runs = site.command("runs");
@@ -272,7 +272,7 @@ TEST(Engine, ARestartForgetsTheLatestAndGivesTheirNumbersAway) {
 }
 
 TEST(Engine, AForgottenJobIsNotListedAndRunsOnOrNeverRuns) {
-    Site site(
+    TestSite site(
         four("[[script]]\nat = '10s'\ndo = 'forget'\njob = 'one'\n"
              "[[script]]\nat = '10s'\ndo = 'forget'\njob = 'two'\n"));
     const auto one = site.command("one");
@@ -284,7 +284,7 @@ TEST(Engine, AForgottenJobIsNotListedAndRunsOnOrNeverRuns) {
 }
 
 TEST(Engine, NothingIsStartedWhileTheControllerIsAwayAndWhatRunsGoesOn) {
-    Site site(four("[[script]]\nat = '10s'\ndo = 'outage'\nfor = '1m'\nhow = 'hangs'\n"));
+    TestSite site(four("[[script]]\nat = '10s'\ndo = 'outage'\nfor = '1m'\nhow = 'hangs'\n"));
     const auto full = site.submit("full", 4, 30s);
     const auto next = site.submit("next", 4, 30s);
     site.run(40s);
@@ -297,7 +297,7 @@ TEST(Engine, NothingIsStartedWhileTheControllerIsAwayAndWhatRunsGoesOn) {
 }
 
 TEST(Engine, ASlowPhaseDelaysWhatStartsInIt) {
-    Site site(four("[[script]]\nat = '10s'\ndo = 'slow_start'\nfor = '1m'\nby = '20s'\n"));
+    TestSite site(four("[[script]]\nat = '10s'\ndo = 'slow_start'\nfor = '1m'\nby = '20s'\n"));
     site.run(10s);
     const auto job = site.submit("job", 1, 5s);
     site.run(2min);
@@ -308,7 +308,8 @@ TEST(Engine, ASlowPhaseDelaysWhatStartsInIt) {
 }
 
 TEST(Engine, NoJobRunsIntoAMaintenanceAndAllWaitForItsEnd) {
-    Site site(four("[[maintenance]]\nnodes = 'n[1-3]'\nat = '1h'\nfor = '30m'\nevery = '10h'\n"));
+    TestSite site(
+        four("[[maintenance]]\nnodes = 'n[1-3]'\nat = '1h'\nfor = '30m'\nevery = '10h'\n"));
     const auto brief = site.submit("brief", 3, 59min);
     const auto lengthy = site.submit("lengthy", 3, 2h);
     const auto beside = site.submit("beside", 1, 5h);
@@ -330,7 +331,7 @@ TEST(Engine, NoJobRunsIntoAMaintenanceAndAllWaitForItsEnd) {
 }
 
 TEST(Engine, HeldAndDrainedNodesTakeNothingAndLetGoOn) {
-    Site site(
+    TestSite site(
         four("[[drained]]\nnodes = 'n4'\nreason = 'cable'\n"
              "[[script]]\nat = '1m'\ndo = 'resume'\nnodes = 'n4'\n"));
     const auto runs = site.command("runs");
@@ -353,7 +354,7 @@ TEST(Engine, HeldAndDrainedNodesTakeNothingAndLetGoOn) {
 }
 
 TEST(Engine, RatesMakeNodesJobsAndTheControllerFailByThemselves) {
-    Site site(
+    TestSite site(
         "clock = 'manual'\nseed = 3\n[nodes.n]\nnames = 'n'\ncount = 100\ncores = 8\n"
         "[partition.p]\npreemptible = true\n"
         "[failures]\nnode_lost_every = '100h'\nnode_lost_for = '1h'\noutage_every = '20h'\n"
@@ -390,7 +391,7 @@ constexpr std::string_view k_busy =
 
 TEST(Engine, TheSameSeedScriptAndCallsGiveTheSameEvents) {
     const auto play = [](const std::string& text, std::size_t slice) {
-        Site site(text);
+        TestSite site(text);
         for (int hour = 0; hour < 24; ++hour) {
             const auto uid = site.submit("job-" + std::to_string(hour), 3, 40min, 1h);
             while (!site.engine.advance(std::chrono::hours(hour), slice)) {

@@ -7,7 +7,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Outlook, TheOutlookIsWhatHappensWhenEveryJobRunsToItsLimit) {
-    Site site(four("[[maintenance]]\nnodes = 'n[1-4]'\nat = '10h'\nfor = '1h'\n"));
+    TestSite site(four("[[maintenance]]\nnodes = 'n[1-4]'\nat = '10h'\nfor = '1h'\n"));
     site.submit("full", 4, 1h);
     site.submit("next", 3, 2h);
     site.run(10min);
@@ -26,7 +26,7 @@ TEST(Outlook, TheOutlookIsWhatHappensWhenEveryJobRunsToItsLimit) {
 }
 
 TEST(Outlook, AnOutlookOfARoomySiteIsNow) {
-    Site site(four());
+    TestSite site(four());
     site.run(5s);
     EXPECT_EQ(site.engine.outlook({.cores = 8, .limit = 1h}).start, 5s);
 }

@@ -26,9 +26,9 @@ inline std::string four(const std::string& more = {}) {
 }
 
 // A site whose users are the test.
-class Site {
+class TestSite {
   public:
-    explicit Site(const std::string& text) : engine(read(text)) {}
+    explicit TestSite(const std::string& text) : engine(read(text)) {}
 
     static std::shared_ptr<const Model> read(const std::string& text) {
         auto model = read_model(text, "SITE.toml");

@@ -1,0 +1,18 @@
+"""The conformance suite on a real Slurm, through slurmrestd and tokens."""
+
+import pytest
+
+from cluster.conformance import *  # noqa: F403 - the cases
+from cluster.sites import SlurmSite
+from labs.slurm import IMPATIENT
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+
+class RestSite(SlurmSite):
+    declared = {"exclude": "the REST version of Slurm 22.05 has no excluded nodes"}
+
+
+@pytest.fixture(scope="module")
+def site(make_slurm):
+    return RestSite(make_slurm(nodes=3, rest=True, settings=IMPATIENT), transport="slurmrestd")
