@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cluster/child_plan.h"
-#include "cluster/command.h"
+#include "cluster/command_tree.h"
 #include "cluster/exit_slip.h"
 #include "cluster/fence.h"
 #include "cluster/job_log.h"
@@ -86,7 +86,7 @@ class Wrapper {
     std::optional<ExitSlip> slip_;
     std::optional<JobLog> out_;
     std::optional<JobLog> err_;
-    std::optional<Command> command_;
+    std::optional<CommandTree> command_;
     Confinement limits_;
     AttemptWord attempt_;
 
@@ -207,7 +207,7 @@ Result<ChildPlan> Wrapper::plan_child() {
 // attempt.json names the child before the child is let through to the command.
 Result<void> Wrapper::begin() {
     const auto plan = TRY(plan_child());
-    command_ = TRY(Command::fork(plan));
+    command_ = TRY(CommandTree::fork(plan));
     const auto wrapper = TRY(core::identify(::getpid()));
     const auto child = TRY(core::identify(command_->pid()));
     attempt_ = {.token = job_.spec.token,

@@ -1,4 +1,4 @@
-#include "cluster/command.h"
+#include "cluster/command_tree.h"
 
 #include <csignal>
 
@@ -18,14 +18,14 @@ constexpr auto k_leftovers = 5s;  // processes stuck in the kernel may not hold 
 
 }  // namespace
 
-Result<Command> Command::fork(const ChildPlan& plan) {
+Result<CommandTree> CommandTree::fork(const ChildPlan& plan) {
     if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
         return core::fail_errno("become the reaper of orphans", errno);
     }
-    return Command(TRY(GatedChild::fork(plan)));
+    return CommandTree(TRY(GatedChild::fork(plan)));
 }
 
-void Command::reap() {
+void CommandTree::reap() {
     int status = 0;
     rusage usage{};
     pid_t pid = 0;
@@ -38,20 +38,20 @@ void Command::reap() {
     }
 }
 
-void Command::send(int signal) const {
+void CommandTree::send(int signal) const {
     if (!ended_ && ::kill(-child_.pid(), signal) != 0) {
         ::kill(child_.pid(), signal);
     }
 }
 
-void Command::kill_everything() const {
+void CommandTree::kill_everything() const {
     send(SIGKILL);
     if (const auto all = list_processes()) {
         kill_all(descendants_of(::getpid(), *all));
     }
 }
 
-int Command::end_leftovers(SignalSource& signals, const core::Clock& clock) {
+int CommandTree::end_leftovers(SignalSource& signals, const core::Clock& clock) {
     const core::Deadline deadline(clock, k_leftovers);
     while (true) {
         reap();

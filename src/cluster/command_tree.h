@@ -11,10 +11,10 @@
 
 namespace sust::cluster {
 
-class Command {
+class CommandTree {
   public:
     // Makes this process the reaper; the child waits behind its gate.
-    static Result<Command> fork(const ChildPlan& plan);
+    static Result<CommandTree> fork(const ChildPlan& plan);
 
     pid_t pid() const { return child_.pid(); }
     void let_through() { child_.let_through(); }
@@ -34,7 +34,7 @@ class Command {
     int end_leftovers(SignalSource& signals, const core::Clock& clock);
 
   private:
-    explicit Command(GatedChild child) : child_(std::move(child)) {}
+    explicit CommandTree(GatedChild child) : child_(std::move(child)) {}
     GatedChild child_;
     bool ended_ = false;
     int wait_status_ = 0;
