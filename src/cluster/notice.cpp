@@ -3,10 +3,14 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <map>
 #include <set>
 #include <thread>
 
 #include <fmt/format.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cluster/processes.h"
 #include "core/file.h"
@@ -45,6 +49,11 @@ Ear ear_of(pid_t pid) {
     return status->find("\nState:\tS") == std::string::npos ? Ear::blocks : Ear::blocks_asleep;
 }
 
+// Between vfork and exec: a handler that ran there would run in the parent, which hears for itself.
+bool is_parent_still(pid_t process, pid_t parent) {
+    return ::syscall(SYS_kcmp, process, parent, KCMP_VM, 0, 0) == 0;
+}
+
 // One look is not enough: a shell blocks every signal while it forks, and its child has the shell's
 // handlers until it becomes another program. Whoever waits for a signal by blocking it sleeps.
 std::vector<core::ProcessId> listeners(std::vector<core::ProcessId> processes) {
@@ -71,8 +80,14 @@ void give_notice(pid_t ancestor) {
     if (!all) {
         return;
     }
+    std::map<pid_t, pid_t> parents;
+    for (const auto& process : *all) {
+        parents[process.id.pid] = process.parent;
+    }
     for (const auto& process : listeners(descendants_of(ancestor, *all))) {
-        (void)core::send_signal(process, SIGUSR1);
+        if (!is_parent_still(process.pid, parents[process.pid])) {
+            (void)core::send_signal(process, SIGUSR1);
+        }
     }
 }
 

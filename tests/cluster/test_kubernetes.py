@@ -249,7 +249,7 @@ def test_a_lost_node_ends_the_attempt_and_the_next_one_keeps_off_it(site, jobs, 
     bad = lab.node(site.pod(job)["spec"]["nodeName"])
     bad.lose()
     try:
-        shown = jobs.end(job, within=180)
+        shown = jobs.end(job, within=400)
     finally:
         bad.recover()
         lab.wait_for_node(bad.name)

@@ -307,7 +307,7 @@ def test_a_played_job_needs_no_time_and_no_node(make_site, make_jobs):
     assert planned["placements"][0]["start"], planned
     site.advance("1m")
     jobs.running(wide)
-    assert jobs.show(bad)["state"] == "queued"
+    wait_for("the other one waits", lambda: jobs.show(bad)["state"] == "queued")
     site.advance("12h")
     assert jobs.end(wide)["end"] == "completed"
     assert jobs.end(bad)["exit_status"] == 9

@@ -84,7 +84,7 @@ std::string lack_of(const JobSpec& spec, const Machine& machine, const Kubernete
         return "node";
     }
     const auto& shape = spec.shape;
-    if (shape.cpus_per_task * shape.tasks_per_node * 1000LL > machine.milli_cores) {
+    if (1000LL * shape.cpus_per_task * shape.tasks_per_node > machine.milli_cores) {
         return "cpus_per_task";
     }
     if (shape.memory_bytes > machine.node.memory_bytes) {
