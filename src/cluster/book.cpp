@@ -64,7 +64,7 @@ Result<void> Book::find_jobs() {
             TRY(core::remove_tree(directory));  // a submission that was cut off; nothing started
         } else {
             auto job = book(KeptJob::find(directory));
-            job->look();
+            look_as_its_owner(*job);
             jobs_.emplace(Token{name}, std::move(job));
         }
     }
@@ -81,8 +81,18 @@ Result<BookedJob*> Book::find(const Token& token) {
     return found->second.get();
 }
 
+// Who may not act as the owner sees nothing.
+bool Book::look_as_its_owner(BookedJob& job) {
+    const auto acting = core::ActAs::begin(identity_of(job.status().token));
+    if (!acting) {
+        log_.error("a job cannot be looked at: " + job.status().token.value, acting.error());
+        return false;
+    }
+    return job.look();
+}
+
 void Book::look(BookedJob& job) {
-    if (!is_final(job.status().state) && job.look()) {
+    if (!is_final(job.status().state) && look_as_its_owner(job)) {
         changes_.push_back(job.status());
     }
 }
@@ -112,15 +122,35 @@ Result<void> Book::submit(const JobSpec& spec) {
             fmt::format("{} jobs have not ended, which is the limit", options_.max_live_jobs),
             {.hint = "wait for one to end, or cancel one"});
     }
-    const JobWord word{.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)};
-    auto job = book(TRY(KeptJob::create(options_.jobs, word, clock_)));
+    auto job = book(TRY(create(spec)));
     look(*jobs_.emplace(spec.token, std::move(job)).first->second);
     return {};
 }
 
+Result<KeptJob> Book::create(const JobSpec& spec) {
+    const JobWord word{.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)};
+    auto made = [&]() -> Result<KeptJob> {
+        TRY(make_place(spec));
+        const auto acting = TRY(core::ActAs::begin(identity_of(spec.token)));
+        return KeptJob::create(options_.jobs, word, clock_);
+    }();
+    if (made) {
+        if (auto synced = core::sync_directory(options_.jobs); !synced) {
+            made = tl::unexpected(std::move(synced).error());
+        }
+    }
+    if (!made) {
+        (void)core::remove_tree(options_.jobs / spec.token.value);  // else the next controller does
+    }
+    return made;
+}
+
 Result<std::int64_t> Book::resubmit(const Token& token, const Orders& orders) {
     auto* job = TRY(find(token));
-    const auto epoch = TRY(job->resubmit(orders));
+    const auto epoch = TRY([&]() -> Result<std::int64_t> {
+        const auto acting = TRY(core::ActAs::begin(identity_of(token)));
+        return job->resubmit(orders);
+    }());
     look(*job);
     return epoch;
 }
@@ -134,8 +164,11 @@ Result<void> Book::cancel(const Token& token) {
     if (is_final(job.status().state) || !job.kept().has_epoch()) {
         return {};
     }
-    TRY(job.kept().mark_cancelled());
-    TRY(job.stop());
+    {
+        const auto acting = TRY(core::ActAs::begin(identity_of(token)));
+        TRY(job.kept().mark_cancelled());
+        TRY(job.stop());
+    }
     look(job);
     return {};
 }
@@ -170,6 +203,7 @@ Result<LogChunk> Book::logs(const Token& token, Stream stream, std::uint64_t off
     const auto* job = TRY(find(token));
     const bool ended = is_final(job->status().state);
     const auto& files = job->kept().files();
+    const auto acting = TRY(core::ActAs::begin(identity_of(token)));
     auto chunk =
         TRY(read_job_log(stream == Stream::out ? files.out() : files.err(), offset, max_bytes));
     chunk.complete = ended && chunk.bytes.empty();
@@ -187,7 +221,11 @@ Result<void> Book::forget(const Token& token) {
     if (found == jobs_.end()) {
         return {};
     }
-    if (!may_forget(*found->second)) {
+    const bool may = [&] {
+        const auto acting = core::ActAs::begin(identity_of(token));
+        return acting && may_forget(*found->second);
+    }();
+    if (!may) {
         return fail(
             Fault::conflict,
             fmt::format("job '{}' is {}", token.value, to_string(found->second->status().state)),

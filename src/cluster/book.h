@@ -7,6 +7,7 @@
 
 #include "cluster/kept_job.h"
 #include "cluster/scheduler.h"
+#include "core/identity.h"
 
 namespace sust::cluster {
 
@@ -65,6 +66,10 @@ class Book : public Scheduler {
     virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
     // What the wrapper puts before the command; empty: nothing.
     virtual std::vector<std::string> launcher(const JobSpec&) const { return {}; }
+    // Whom the files of a job belong to, who it is for files in this process; nothing: us.
+    virtual std::optional<core::Identity> identity_of(const Token&) const { return {}; }
+    // Before its directory is filled.
+    virtual Result<void> make_place(const JobSpec&) { return {}; }
     // Of what runs elsewhere there is nothing to see.
     virtual bool may_forget(const BookedJob& job) const;
 
@@ -76,7 +81,9 @@ class Book : public Scheduler {
   private:
     Result<void> find_jobs();
     Result<BookedJob*> find(const Token& token);
+    Result<KeptJob> create(const JobSpec& spec);
     void look(BookedJob& job);
+    bool look_as_its_owner(BookedJob& job);
     std::size_t count_live() const;
 
     std::optional<core::FileLock> lock_;

@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cluster/cgroup.h"
 #include "cluster/local_job.h"
@@ -45,7 +47,9 @@ class Local final : public Book {
                    .clock = clock_,
                    .log = log_,
                    .boot_id = std::move(boot_id),
-                   .shares = Shares(machine_of(options.settings))},
+                   .shares = Shares(machine_of(options.settings)),
+                   .principals = std::move(options.settings.principals)},
+          place_(std::move(options.settings.jobs)),
           gpu_type_(options.settings.gpu_type.empty() ? gpu_model() : options.settings.gpu_type) {}
     ~Local() override { jobs_.clear(); }  // they refer to the context
 
@@ -53,9 +57,14 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_tasks, Capability::gpus,           Capability::memory_limits,
-                Capability::notice,        Capability::priorities,     Capability::hold_nodes,
-                Capability::job_directory, Capability::start_estimates};
+        std::set<Capability> able = {Capability::several_tasks, Capability::gpus,
+                                     Capability::memory_limits, Capability::notice,
+                                     Capability::priorities,    Capability::hold_nodes,
+                                     Capability::job_directory, Capability::start_estimates};
+        if (may_become_others()) {
+            able.insert(Capability::principals);
+        }
+        return able;
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
@@ -78,7 +87,17 @@ class Local final : public Book {
                          : std::vector<std::string>();
     }
 
+    std::optional<core::Identity> identity_of(const Token& token) const override {
+        const auto owner = owner_of(options_.jobs / token.value, context_.principals);
+        return owner ? std::optional(owner->identity) : std::nullopt;
+    }
+    Result<void> make_place(const JobSpec& spec) override;
+
   private:
+    bool may_become_others() const { return ::geteuid() == 0 && !context_.principals.empty(); }
+    Result<const Principal*> principal_named(const std::string& name) const;
+    Result<void> put_jobs_in_place() const;
+    CheckLine principals_line() const;
     Path hold_file() const { return options_.jobs / ".hold.json"; }
     Result<void> check_node(std::string_view node) const;
     Result<void> write_hold(std::string_view node, std::string_view reason);
@@ -86,6 +105,7 @@ class Local final : public Book {
     CheckLine memory_line() const;
 
     LocalContext context_;
+    Path place_;  // of the jobs, where the site says it
     std::string gpu_type_;
     std::optional<core::Error> no_cgroup_;
 };
@@ -101,7 +121,7 @@ Result<std::optional<std::string>> read_hold(const Path& path) {
 }
 
 Result<void> Local::find(const Path& cgroup) {
-    TRY(core::make_directories(options_.jobs, 0700));
+    TRY(put_jobs_in_place());
     context_.hold_reason = TRY(read_hold(hold_file()));
     context_.wake = core::Fd(::epoll_create1(EPOLL_CLOEXEC));
     if (!context_.wake) {
@@ -134,6 +154,9 @@ bool is_of_type(std::string model, std::string type) {
 
 // What would wait for ever is refused at once.
 Result<void> Local::accepts(const JobSpec& spec) const {
+    if (!spec.principal.empty()) {
+        TRY(principal_named(spec.principal));
+    }
     TRY(check_capabilities(spec, *this));
     const auto node = this_node();
     const auto need = amount_of(spec.shape);
@@ -205,6 +228,9 @@ void Local::check(Then<std::vector<CheckLine>> then) {
                                            free ? core::format_size(*free) : "?"),
                      .hint = free ? "" : "is its file system there?"});
     lines.push_back(memory_line());
+    if (!context_.principals.empty()) {
+        lines.push_back(principals_line());
+    }
     const auto total = context_.shares.total();
     lines.push_back({.what = "shares",
                      .outcome = Outcome::good,
@@ -217,6 +243,82 @@ void Local::check(Then<std::vector<CheckLine>> then) {
          .detail = context_.hold_reason ? "held: " + *context_.hold_reason : "takes jobs",
          .hint = context_.hold_reason ? "sust node release " + host_name() : ""});
     then(std::move(lines));
+}
+
+// --- Principals ------------------------------------------------------------------------------
+
+Result<const Principal*> Local::principal_named(const std::string& name) const {
+    if (::geteuid() != 0) {
+        return fail(Fault::denied, "jobs of this machine run as the user of sustd alone",
+                    {.where = "principal", .hint = "leave it out, or let root run sustd"});
+    }
+    for (const auto& principal : context_.principals) {
+        if (principal.name == name) {
+            return &principal;
+        }
+    }
+    return fail(
+        Fault::denied, "no job runs here as '" + core::printable(name, 60) + "'",
+        {.where = "principal", .hint = "backends.toml lists who may: [local] principals = [...]"});
+}
+
+// The folder of the jobs is ours, so that nobody can put a directory in another's place.
+Result<void> Local::make_place(const JobSpec& spec) {
+    if (spec.principal.empty()) {
+        return {};
+    }
+    const auto* principal = TRY(principal_named(spec.principal));
+    const auto directory = options_.jobs / spec.token.value;
+    TRY(core::make_directories(directory, 0700));
+    if (::lchown(directory.c_str(), principal->identity.uid, principal->identity.gid) != 0) {
+        return core::fail_errno("give " + directory.string() + " to " + principal->name, errno);
+    }
+    return {};
+}
+
+// The data directory is closed to everybody else, so jobs of principals are elsewhere and a link
+// leads there; all that knows of jobs knows only the link.
+Result<void> Local::put_jobs_in_place() const {
+    if (place_.empty()) {
+        return core::make_directories(options_.jobs, 0700);
+    }
+    TRY(core::make_directories(place_, 0711));
+    std::error_code trouble;
+    if (!core::path_exists(options_.jobs)) {
+        TRY(core::make_directories(options_.jobs.parent_path(), 0700));
+        std::filesystem::create_directory_symlink(place_, options_.jobs, trouble);
+    }
+    if (trouble || !std::filesystem::equivalent(place_, options_.jobs, trouble)) {
+        return fail(Fault::conflict, "the jobs are not at the place that backends.toml says",
+                    {.where = options_.jobs.string(),
+                     .hint = fmt::format("move what is there to {}, and let it be a link",
+                                         place_.string())});
+    }
+    return {};
+}
+
+CheckLine Local::principals_line() const {
+    using Outcome = CheckLine::Outcome;
+    std::vector<std::string> names;
+    std::string shut;
+    for (const auto& principal : context_.principals) {
+        names.push_back(principal.name);
+        const auto acting = core::ActAs::begin(principal.identity);
+        struct stat info {};
+        if (!acting || ::stat((options_.jobs / ".").c_str(), &info) != 0) {
+            shut = principal.name;
+        }
+    }
+    CheckLine line{.what = "principals",
+                   .outcome = may_become_others() && shut.empty() ? Outcome::good : Outcome::bad,
+                   .detail = core::join(names, ", ")};
+    if (!may_become_others()) {
+        line.hint = "only root may run jobs as others";
+    } else if (!shut.empty()) {
+        line.hint = fmt::format("{} may not enter {}: every folder above it needs o+x", shut,
+                                options_.jobs.string());
+    }
+    return line;
 }
 
 CheckLine Local::memory_line() const {

@@ -3,16 +3,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cluster/book.h"
 
 namespace sust::cluster {
+
+// A user of this machine that jobs may run as.
+struct Principal {
+    std::string name;
+    core::Identity identity;
+    Path home;
+};
 
 // What a site says of this machine; what is absent is looked up.
 struct LocalSettings {
     std::optional<int> gpus;
     std::string gpu_type;
     Path cgroup;  // a folder of control groups that is delegated to us
+    Path jobs;    // where the jobs are, which every principal may enter; empty: as BookOptions says
+    std::vector<Principal> principals{};  // who else may run jobs, where we are root
 };
 
 struct LocalOptions {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,21 @@ void reap_wrappers(LocalContext& context) {
         const pid_t got = ::waitpid(pid, nullptr, WNOHANG);
         return got == pid || (got < 0 && errno == ECHILD);
     });
+}
+
+std::optional<Principal> owner_of(const Path& directory, const std::vector<Principal>& principals) {
+    struct stat info {};
+    if (::geteuid() != 0 || ::lstat(directory.c_str(), &info) != 0 || info.st_uid == 0) {
+        return {};
+    }
+    for (const auto& principal : principals) {
+        if (principal.identity.uid == info.st_uid) {
+            return principal;
+        }
+    }
+    return Principal{.name = std::to_string(info.st_uid),
+                     .identity = {.uid = info.st_uid, .gid = info.st_gid},
+                     .home = "/"};
 }
 
 bool LocalJob::is_starting() const {
@@ -278,7 +294,9 @@ std::optional<Sight> LocalJob::take_share() {
     if (!share) {
         return waits;
     }
-    share->cgroup = share->memory_bytes > 0 ? context_.cgroup : Path();
+    // A principal may not move its processes into a group of ours.
+    const bool ours = !owner_of(kept_.directory().path, context_.principals);
+    share->cgroup = share->memory_bytes > 0 && ours ? context_.cgroup : Path();
     if (*share != Share{}) {
         const auto kept = core::write_file(kept_.files().share(), share_text(*share), 0600);
         if (!kept) {
@@ -320,13 +338,19 @@ Result<void> LocalJob::start() {
     if (!log) {
         return core::fail_errno("open " + path.string(), errno);
     }
-    auto child = TRY(core::Child::spawn(
-        {.argv = {context_.agent.string(), "job", "--directory", kept_.directory().path.string(),
-                  "--epoch", std::to_string(status().epoch)},
-         .workdir = "/",
-         .out = log.get(),
-         .err = log.get(),
-         .new_session = true}));
+    core::Command command{
+        .argv = {context_.agent.string(), "job", "--directory", kept_.directory().path.string(),
+                 "--epoch", std::to_string(status().epoch)},
+        .workdir = "/",
+        .out = log.get(),
+        .err = log.get(),
+        .new_session = true};
+    if (const auto owner = owner_of(kept_.directory().path, context_.principals)) {
+        command.identity = owner->identity;
+        command.environment = {
+            {"HOME", owner->home.string()}, {"USER", owner->name}, {"LOGNAME", owner->name}};
+    }
+    auto child = TRY(core::Child::spawn(command));
     started_ = child.pid();
     child_ = core::Fd(::fcntl(child.pidfd(), F_DUPFD_CLOEXEC, 0));
     if (child_) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/book.h"
+#include "cluster/local.h"
 #include "cluster/share.h"
 #include "core/fd.h"
 
@@ -20,12 +20,18 @@ struct LocalContext {
     const core::Log& log;
     std::string boot_id;
     Shares shares;
-    Path cgroup{};         // where wrappers make groups for limits of memory; empty: nowhere
-    core::Fd wake{};       // an epoll of the processes whose end is to be seen
+    Path cgroup{};    // where wrappers make groups for limits of memory; empty: nowhere
+    core::Fd wake{};  // an epoll of the processes whose end is to be seen
+    std::vector<Principal> principals{};
     bool opening = false;  // not everybody is in line yet
     std::optional<std::string> hold_reason{};
     std::vector<pid_t> wrappers{};  // children of this process that were not reaped yet
 };
+
+// To whom the directory of a job belongs: whom it runs as. Nothing: us. The folder of all jobs is
+// ours, so this word is too, and what is in job.json is theirs. Who is not named any more is only
+// a number.
+std::optional<Principal> owner_of(const Path& directory, const std::vector<Principal>& principals);
 
 // Reaps the wrappers that have ended.
 void reap_wrappers(LocalContext& context);
