@@ -79,6 +79,16 @@ Result<std::unique_ptr<fleet::Fleet>> open_fleet(const Setup& setup, fleet::Flee
     return fleet::Fleet::open(parts, std::move(options), log.component("fleet"));
 }
 
+Result<std::unique_ptr<cluster::Scheduler>> open_local(const Setup& setup,
+                                                       const cluster::LocalSettings& settings,
+                                                       const core::Clock& clock,
+                                                       const core::Log& log) {
+    return cluster::open_local({.book = {.jobs = setup.places.jobs()},
+                                .agent = setup.places.bin / "sust-agent",
+                                .settings = settings},
+                               clock, log.component("jobs"));
+}
+
 // Ends what waits, gives what is being written a moment, then ends the loop.
 void stop_on_signal(core::EventLoop& loop, control::Api& api, core::http::Server& server,
                     const core::Log& log, std::unique_ptr<core::EventLoop::Timer>& end) {
@@ -109,12 +119,9 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     auto database = TRY(core::Database::open(places.data / "sust.db"));
     TRY(control::migrate(database));
     auto store = TRY(store::Store::open(places.store(), clock));
-    const auto backends_said = TRY(backends_file(setup));
-    const auto scheduler = TRY(cluster::open_local({.book = {.jobs = places.jobs()},
-                                                    .agent = places.bin / "sust-agent",
-                                                    .settings = backends_said.local},
-                                                   clock, log.component("jobs")));
-    const auto others = cluster::open_sites(backends_said.sites, clock, log.component("jobs"));
+    const auto said = TRY(backends_file(setup));
+    const auto scheduler = TRY(open_local(setup, said.local, clock, log));
+    const auto others = cluster::open_sites(said.sites, clock, log.component("jobs"));
     auto keys = TRY(tenancy::KeyTable::open(database));
     const auto secret = TRY(tenancy::load_server_secret(places.data / "keys.secret"));
 
