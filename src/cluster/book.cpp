@@ -40,10 +40,7 @@ Result<std::vector<Path>> subdirectories(const Path& path) {
 // --- Opening ---------------------------------------------------------------------------------
 
 Result<void> Book::open() {
-    TRY(core::make_directories(options_.jobs, options_.jobs_mode));
-    if (options_.jobs_mode != 0700 && ::chmod(options_.jobs.c_str(), options_.jobs_mode) != 0) {
-        return core::fail_errno("open " + options_.jobs.string() + " to others", errno);
-    }
+    TRY(make_folder());
     std::error_code trouble;
     options_.jobs = std::filesystem::canonical(options_.jobs, trouble);
     if (trouble) {
@@ -57,6 +54,29 @@ Result<void> Book::open() {
     }
     lock_.emplace(TRY(std::move(lock)));
     return find_jobs();
+}
+
+// Whose folder it is could put a directory in another's place.
+Result<void> Book::make_folder() const {
+    TRY(core::make_directories(options_.jobs, options_.jobs_mode));
+    if (options_.jobs_mode == 0700) {
+        return {};
+    }
+    struct stat info {};
+    if (::stat(options_.jobs.c_str(), &info) != 0) {
+        return core::fail_errno("look at " + options_.jobs.string(), errno);
+    }
+    if (info.st_uid != ::geteuid()) {
+        return fail(Fault::denied,
+                    fmt::format("the folder of jobs belongs to user {}", info.st_uid),
+                    {.where = options_.jobs.string(),
+                     .hint = "where jobs of several users are, it is to be root's, as are the "
+                             "folders above it"});
+    }
+    if (::chmod(options_.jobs.c_str(), options_.jobs_mode) != 0) {
+        return core::fail_errno("open " + options_.jobs.string() + " to others", errno);
+    }
+    return {};
 }
 
 Result<void> Book::find_jobs() {
@@ -95,7 +115,7 @@ Result<void> Book::find_job(const Path& directory) {
 // Where it is somebody else's, what is in it is removed as they would.
 Result<void> Book::remove(const Path& directory) const {
     if (const auto owner = TRY(owner_of(directory))) {
-        const auto acting = TRY(ActingAs::begin(*owner));
+        const auto acting = TRY(core::ActAs::begin(owner));
         std::error_code trouble;
         for (const auto& entry : std::filesystem::directory_iterator(directory, trouble)) {
             TRY(core::remove_tree(entry.path()));
@@ -105,11 +125,6 @@ Result<void> Book::remove(const Path& directory) const {
         }
     }
     return core::remove_tree(directory);
-}
-
-Result<std::optional<ActingAs>> BookedJob::act() const {
-    return owner_ ? std::optional<ActingAs>(TRY(ActingAs::begin(*owner_)))
-                  : std::optional<ActingAs>();
 }
 
 // --- Verbs -----------------------------------------------------------------------------------
@@ -168,18 +183,29 @@ Result<void> Book::submit(const JobSpec& spec) {
 // The name is taken in our own directory, where nobody else makes any; what is in it is theirs.
 Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
     const auto owner = TRY(owner_for(word.spec));
-    std::optional<ActingAs> acting;
+    const auto directory = options_.jobs / word.spec.token.value;
     if (owner) {
-        const auto directory = options_.jobs / word.spec.token.value;
         TRY(remove(directory));  // of a submission that failed half way
         if (::mkdir(directory.c_str(), 0700) != 0 ||
             ::lchown(directory.c_str(), owner->uid, owner->gid) != 0) {
             return core::fail_errno(fmt::format("give {} to {}", directory.string(), owner->name),
                                     errno);
         }
-        acting.emplace(TRY(ActingAs::begin(*owner)));
     }
-    auto job = book(TRY(KeptJob::create(options_.jobs, word, clock_)));
+    auto made = [&]() -> Result<KeptJob> {
+        const auto acting = TRY(core::ActAs::begin(owner));
+        return KeptJob::create(options_.jobs, word, clock_);
+    }();
+    if (made) {
+        if (auto synced = core::sync_directory(options_.jobs); !synced) {
+            made = tl::unexpected<core::Error>(std::move(synced).error());
+        }
+    }
+    if (!made) {
+        (void)remove(directory);  // else the next controller does
+        return tl::unexpected<core::Error>(std::move(made).error());
+    }
+    auto job = book(std::move(*made));
     job->set_owner(owner);
     return job;
 }

@@ -5,9 +5,9 @@
 
 #include <map>
 
-#include "cluster/identity.h"
 #include "cluster/kept_job.h"
 #include "cluster/scheduler.h"
+#include "core/identity.h"
 
 namespace sust::cluster {
 
@@ -22,10 +22,10 @@ class BookedJob {
     const KeptJob& kept() const { return kept_; }
     const JobStatus& status() const { return kept_.status(); }
     // Whose its files are; nothing: ours.
-    const std::optional<Identity>& owner() const { return owner_; }
-    void set_owner(std::optional<Identity> owner) { owner_ = std::move(owner); }
+    const std::optional<core::Identity>& owner() const { return owner_; }
+    void set_owner(std::optional<core::Identity> owner) { owner_ = std::move(owner); }
     // What touches its files does so as their owner.
-    Result<std::optional<ActingAs>> act() const;
+    Result<core::ActAs> act() const { return core::ActAs::begin(owner_); }
     // One step: looks, acts if something is due, and returns true if the state changed. Not called
     // once the job has ended.
     virtual bool look() = 0;
@@ -37,12 +37,15 @@ class BookedJob {
     KeptJob kept_;
 
   private:
-    std::optional<Identity> owner_;
+    std::optional<core::Identity> owner_;
 };
+
+// Of a folder of jobs that has others' in it: they pass through it to what is theirs.
+constexpr mode_t k_passage_mode = 0711;
 
 struct BookOptions {
     Path jobs;                         // jobs/<token>/<attempt>/...
-    mode_t jobs_mode = 0700;           // others pass through it to what is theirs
+    mode_t jobs_mode = 0700;           // or k_passage_mode
     std::size_t max_live_jobs = 1000;  // not ended
     std::uint64_t log_bytes = k_log_bytes;
     // For the lock of another controller; the kernel frees that of a killed one at once.
@@ -70,16 +73,16 @@ class Book : public Scheduler {
         : options_(std::move(options)), clock_(clock), log_(std::move(log)) {}
 
     // Takes the folder and finds the jobs of an earlier controller. conflict: another controller
-    // has it open.
+    // has it open; denied: others are to have jobs in it, and it is not ours.
     Result<void> open();
     virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
     // Whose files a job's are to be; nothing: ours. denied: it may not be theirs.
-    virtual Result<std::optional<Identity>> owner_for(const JobSpec&) const {
-        return std::optional<Identity>();
+    virtual Result<std::optional<core::Identity>> owner_for(const JobSpec&) const {
+        return std::optional<core::Identity>();
     }
     // Whose they are, by the owner of its directory, which stands in ours and so cannot be forged.
-    virtual Result<std::optional<Identity>> owner_of(const Path&) const {
-        return std::optional<Identity>();
+    virtual Result<std::optional<core::Identity>> owner_of(const Path&) const {
+        return std::optional<core::Identity>();
     }
     // What the wrapper puts before the command; empty: nothing.
     virtual std::vector<std::string> launcher(const JobSpec&) const { return {}; }
@@ -92,6 +95,7 @@ class Book : public Scheduler {
     std::map<Token, std::unique_ptr<BookedJob>> jobs_;
 
   private:
+    Result<void> make_folder() const;
     Result<void> find_jobs();
     Result<void> find_job(const Path& directory);
     Result<std::unique_ptr<BookedJob>> create(const JobWord& word);

@@ -98,8 +98,7 @@ Result<void> KeptJob::write_words(const JobWord& word, const core::Clock& clock)
     TRY(core::make_directories(directory, 0700));
     TRY(core::make_directories(directory_.attempt(1).path, 0700));
     TRY(raise_fence(directory, 1, core::Deadline(clock, k_fence_wait)));
-    TRY(core::write_file(directory_.job(), job_text(word), 0600));
-    return core::sync_directory(directory.parent_path());
+    return core::write_file(directory_.job(), job_text(word), 0600);
 }
 
 KeptJob KeptJob::find(const Path& directory) {

@@ -30,7 +30,8 @@ struct Sight {
 
 class KeptJob {
   public:
-    // Writes everything that makes the job exist (planned); `jobs` is the folder of all.
+    // Writes everything that makes the job exist (planned); `jobs` is the folder of all, which
+    // the caller syncs.
     static Result<KeptJob> create(const Path& jobs, const JobWord& word, const core::Clock& clock);
     // A job that an earlier controller created; load() reads the rest.
     static KeptJob find(const Path& directory);

@@ -7,9 +7,12 @@
 #include <limits>
 #include <numeric>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cluster/cgroup.h"
 #include "cluster/local_job.h"
@@ -45,7 +48,9 @@ class Local final : public Book {
                    .clock = clock_,
                    .log = log_,
                    .boot_id = std::move(boot_id),
-                   .shares = Shares(machine_of(options.settings))},
+                   .shares = Shares(machine_of(options.settings)),
+                   .principals = std::move(options.settings.principals)},
+          place_(std::move(options.settings.jobs)),
           gpu_type_(options.settings.gpu_type.empty() ? gpu_model() : options.settings.gpu_type) {}
     ~Local() override { jobs_.clear(); }  // they refer to the context
 
@@ -53,11 +58,15 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_tasks, Capability::gpus,
-                Capability::memory_limits, Capability::notice,
-                Capability::priorities,    Capability::hold_nodes,
-                Capability::job_directory, Capability::start_estimates,
-                Capability::this_machine};
+        std::set<Capability> able = {Capability::several_tasks, Capability::gpus,
+                                     Capability::memory_limits, Capability::notice,
+                                     Capability::priorities,    Capability::hold_nodes,
+                                     Capability::job_directory, Capability::start_estimates,
+                                     Capability::this_machine};
+        if (may_become_others()) {
+            able.insert(Capability::principals);
+        }
+        return able;
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
@@ -80,7 +89,19 @@ class Local final : public Book {
                          : std::vector<std::string>();
     }
 
+    Result<std::optional<core::Identity>> owner_for(const JobSpec& spec) const override {
+        return context_.principals.owner_for(spec, name());
+    }
+    // Who is not on the list any more keeps what runs, and cannot start anything.
+    Result<std::optional<core::Identity>> owner_of(const Path& directory) const override {
+        return context_.principals.owner_of(directory);
+    }
+
   private:
+    bool may_become_others() const { return ::geteuid() == 0 && !context_.principals.empty(); }
+    Result<void> check_principal(const JobSpec& spec) const;
+    Result<void> put_jobs_in_place() const;
+    CheckLine line_of(const Principal& who) const;
     Path hold_file() const { return options_.jobs / ".hold.json"; }
     Result<void> check_node(std::string_view node) const;
     Result<void> write_hold(std::string_view node, std::string_view reason);
@@ -88,6 +109,7 @@ class Local final : public Book {
     CheckLine memory_line() const;
 
     LocalContext context_;
+    Path place_;  // of the jobs, where the site says it
     std::string gpu_type_;
     std::optional<core::Error> no_cgroup_;
 };
@@ -103,7 +125,9 @@ Result<std::optional<std::string>> read_hold(const Path& path) {
 }
 
 Result<void> Local::find(const Path& cgroup) {
-    TRY(core::make_directories(options_.jobs, 0700));
+    TRY(put_jobs_in_place());
+    options_.jobs_mode = place_.empty() ? 0700 : k_passage_mode;
+    context_.shares_of_others = options_.jobs / ".shares";  // no token starts with a dot
     context_.hold_reason = TRY(read_hold(hold_file()));
     context_.wake = core::Fd(::epoll_create1(EPOLL_CLOEXEC));
     if (!context_.wake) {
@@ -136,6 +160,7 @@ bool is_of_type(std::string model, std::string type) {
 
 // What would wait for ever is refused at once.
 Result<void> Local::accepts(const JobSpec& spec) const {
+    TRY(check_principal(spec));
     TRY(check_capabilities(spec, *this));
     const auto node = this_node();
     const auto need = amount_of(spec.shape);
@@ -207,6 +232,9 @@ void Local::check(Then<std::vector<CheckLine>> then) {
                                            free ? core::format_size(*free) : "?"),
                      .hint = free ? "" : "is its file system there?"});
     lines.push_back(memory_line());
+    for (const auto& who : context_.principals.all()) {
+        lines.push_back(line_of(who));
+    }
     const auto total = context_.shares.total();
     lines.push_back({.what = "shares",
                      .outcome = Outcome::good,
@@ -219,6 +247,67 @@ void Local::check(Then<std::vector<CheckLine>> then) {
          .detail = context_.hold_reason ? "held: " + *context_.hold_reason : "takes jobs",
          .hint = context_.hold_reason ? "sust node release " + host_name() : ""});
     then(std::move(lines));
+}
+
+// --- Principals ------------------------------------------------------------------------------
+
+Result<void> Local::check_principal(const JobSpec& spec) const {
+    if (spec.principal.empty() || may_become_others()) {
+        TRY(owner_for(spec));
+        return {};
+    }
+    return fail(
+        Fault::invalid,
+        "local has no principals here: its jobs run as the user of sustd, " +
+            std::string(::geteuid() == 0 ? "root" : "who is not root"),
+        {.where = "principal",
+         .hint = ::geteuid() == 0 ? "say who may, in backends.toml: [local] principals = [...]"
+                                  : "leave it out, or let root run sustd with [local] principals"});
+}
+
+// The data directory is closed to everybody else, so jobs of principals are elsewhere and a link
+// leads there; all that knows of jobs knows only the link.
+Result<void> Local::put_jobs_in_place() const {
+    if (place_.empty()) {
+        return {};
+    }
+    std::error_code trouble;
+    if (core::path_exists(options_.jobs) &&
+        !std::filesystem::equivalent(place_, options_.jobs, trouble)) {
+        return fail(Fault::conflict, "the jobs are not at the place that backends.toml says",
+                    {.where = options_.jobs.string(),
+                     .hint = fmt::format("while no job runs: mv {0} {1} && ln -s {1} {0}",
+                                         options_.jobs.string(), place_.string())});
+    }
+    TRY(core::make_directories(place_, k_passage_mode));
+    if (!core::path_exists(options_.jobs)) {
+        TRY(core::make_directories(options_.jobs.parent_path(), 0700));
+        std::filesystem::create_directory_symlink(place_, options_.jobs, trouble);
+    }
+    return trouble ? core::fail_errno("make the link " + options_.jobs.string(), trouble.value())
+                   : Result<void>();
+}
+
+CheckLine Local::line_of(const Principal& who) const {
+    using Outcome = CheckLine::Outcome;
+    CheckLine line{.what = "principal " + who.identity.name,
+                   .outcome = Outcome::bad,
+                   .detail = fmt::format("uid {}, gid {}, {} groups", who.identity.uid,
+                                         who.identity.gid, who.identity.groups.size())};
+    const auto acting = core::ActAs::begin(who.identity);
+    struct stat info {};
+    if (!acting) {
+        line.hint = "only root runs jobs as others: let root run sustd, or take `principals` out";
+    } else if (::stat((options_.jobs / ".").c_str(), &info) != 0) {
+        line.hint = fmt::format("may not enter {}: every folder above it needs o+x",
+                                options_.jobs.string());
+    } else if (::faccessat(AT_FDCWD, context_.agent.c_str(), X_OK, AT_EACCESS) != 0) {
+        line.hint = fmt::format("may not execute {}: it needs o+rx, and every folder above it o+x",
+                                context_.agent.string());
+    } else {
+        line.outcome = Outcome::good;
+    }
+    return line;
 }
 
 CheckLine Local::memory_line() const {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cluster/book.h"
+#include "cluster/principals.h"
 
 namespace sust::cluster {
 
@@ -13,6 +14,8 @@ struct LocalSettings {
     std::optional<int> gpus;
     std::string gpu_type;
     Path cgroup;  // a folder of control groups that is delegated to us
+    Path jobs;    // where the jobs are, which every principal may enter; empty: as BookOptions says
+    Principals principals{};  // whose jobs it runs besides our own, if we are root
 };
 
 struct LocalOptions {

@@ -15,6 +15,7 @@
 #include "cluster/confinement.h"
 #include "cluster/processes.h"
 #include "cluster/wrapper.h"
+#include "core/plain_file.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -43,8 +44,10 @@ Sight unreadable(const core::Error& error) {
 
 // Why a wrapper ended before its command began: its last line, or what may have swallowed it.
 std::string early_end(const AttemptFiles& files) {
-    const auto text = core::read_file(files.wrapper_log(), k_wrapper_log_max);
-    const auto trimmed = text ? core::trim(*text) : std::string_view();
+    const auto text = core::read_plain_file_if_any(files.wrapper_log(), k_wrapper_log_max)
+                          .value_or(std::nullopt)
+                          .value_or("");
+    const auto trimmed = core::trim(text);
     if (trimmed.empty()) {
         const auto free = core::free_bytes(files.path);
         return fmt::format(
@@ -81,11 +84,15 @@ bool LocalJob::look() {
 }
 
 Sight LocalJob::see() {
-    if (const auto loaded = kept_.load(); !loaded && !kept_.has_epoch()) {
+    const auto loaded = kept_.load();
+    if (kept_.has_epoch() || owner()) {
+        recall_share();
+    } else {
         context_.shares.doubt(status().token);
+    }
+    if (!loaded && !kept_.has_epoch()) {
         return unreadable(loaded.error());
     }
-    recall_share();
     if (auto sight = see_wrapper()) {
         return *sight;
     }
@@ -136,8 +143,11 @@ Sight LocalJob::see_abandoned() {
     if (!all) {
         return unreadable(all.error());
     }
-    const auto left = leftovers_of(attempt_ ? attempt_->child : core::ProcessId{},
-                                   attempt_mark(kept_.files().path), *all);
+    auto left = leftovers_of(attempt_ ? attempt_->child : core::ProcessId{},
+                             attempt_mark(kept_.files().path), *all);
+    if (owner()) {
+        left = only_of(owner()->uid, std::move(left));
+    }
     if (!ending_) {
         ending_.emplace(context_.clock, k_ending);
     }
@@ -240,13 +250,47 @@ Claim LocalJob::claim() const {
                 std::min(limit, k_longest) + std::min(spec.stop_grace, k_longest) + k_last_words};
 }
 
+// What is in its directory a principal can change, and so have what others wait for.
+Path LocalJob::share_file() const {
+    return owner() ? context_.shares_of_others / (status().token.value + ".json")
+                   : kept_.files().share();
+}
+
+// A file of ours that is read or written while we act as the owner of the job.
+Result<core::ActAs> LocalJob::act_as_ourselves() const {
+    return core::ActAs::begin(owner() ? std::optional(core::Identity{.name = "root"})
+                                      : std::nullopt);
+}
+
+Result<void> LocalJob::keep_share(const Share& share) const {
+    if (owner()) {
+        const auto acting = TRY(act_as_ourselves());
+        TRY(core::make_directories(context_.shares_of_others, 0700));
+        TRY(core::write_file(share_file(), share_text(share), 0600));
+    }
+    return core::write_file(kept_.files().share(), share_text(share), 0600);  // for the wrapper
+}
+
+// What it may still take of the machine's time, if an earlier controller began it.
+Duration LocalJob::longest_from_now() {
+    if (!kept_.has_epoch()) {
+        return k_longest;
+    }
+    const auto attempt = kept_.attempt();
+    return claim().longest - (attempt && *attempt ? context_.clock.wall() - (*attempt)->started
+                                                  : core::Duration::zero());
+}
+
 // What an earlier controller gave it, before anybody is given anything.
 void LocalJob::recall_share() {
     if (recalled_) {
         return;
     }
     const auto& token = status().token;
-    const auto share = read_share(kept_.files());
+    const auto share = [&]() -> Result<std::optional<Share>> {
+        const auto acting = TRY(act_as_ourselves());
+        return read_share(share_file());
+    }();
     if (!share) {
         context_.shares.doubt(token);
         return;
@@ -255,10 +299,7 @@ void LocalJob::recall_share() {
     context_.shares.leave(token);  // no doubt any more
     if (*share) {
         share_ = **share;
-        const auto attempt = kept_.attempt();
-        const auto ran = attempt && *attempt ? context_.clock.wall() - (*attempt)->started
-                                             : core::Duration::zero();
-        context_.shares.keep(token, *share_, context_.clock.monotonic() + claim().longest - ran);
+        context_.shares.keep(token, *share_, context_.clock.monotonic() + longest_from_now());
     }
 }
 
@@ -278,9 +319,10 @@ std::optional<Sight> LocalJob::take_share() {
     if (!share) {
         return waits;
     }
-    share->cgroup = share->memory_bytes > 0 ? context_.cgroup : Path();
+    // A principal may not move its processes into a group of ours.
+    share->cgroup = share->memory_bytes > 0 && !owner() ? context_.cgroup : Path();
     if (*share != Share{}) {
-        const auto kept = core::write_file(kept_.files().share(), share_text(*share), 0600);
+        const auto kept = keep_share(*share);
         if (!kept) {
             context_.shares.leave(wanted.token);
             waits.reason = core::to_string(kept.error());
@@ -293,6 +335,10 @@ std::optional<Sight> LocalJob::take_share() {
 
 void LocalJob::give_back() {
     context_.shares.leave(status().token);
+    if (const auto acting = act_as_ourselves(); owner() && acting) {
+        std::error_code ignored;  // what stays is read by nobody: a token is one job
+        std::filesystem::remove(share_file(), ignored);
+    }
     if (share_ && !share_->cgroup.empty() && attempt_) {  // of a wrapper that was killed
         (void)::rmdir(
             (share_->cgroup / group_name(status().token, status().epoch, attempt_->wrapper.pid))
@@ -313,20 +359,40 @@ void LocalJob::wake_at_end_of(const core::Fd& process) {
 
 // --- What is done ----------------------------------------------------------------------------
 
+// Nobody: it starts as ourselves. denied: the list does not have its owner any more.
+Result<const Principal*> LocalJob::starts_as() const {
+    const auto* who = owner() ? context_.principals.of(owner()->uid) : nullptr;
+    if (owner() && who == nullptr) {
+        return core::fail(Fault::denied,
+                          fmt::format("{} is no principal of this machine any more", owner()->name),
+                          {.where = kept_.directory().path.string(),
+                           .hint = "list it again: [local] principals in backends.toml"});
+    }
+    return who;
+}
+
 // The wrapper leads a session of its own: it outlives this process and whoever started that.
 Result<void> LocalJob::start() {
+    const auto* who = TRY(starts_as());
     const auto path = kept_.files().wrapper_log();
-    const core::Fd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    // Whoever runs the job may have put a link or a pipe in its place.
+    const core::Fd log(::open(
+        path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0600));
     if (!log) {
         return core::fail_errno("open " + path.string(), errno);
     }
-    auto child = TRY(core::Child::spawn(
-        {.argv = {context_.agent.string(), "job", "--directory", kept_.directory().path.string(),
-                  "--epoch", std::to_string(status().epoch)},
-         .workdir = "/",
-         .out = log.get(),
-         .err = log.get(),
-         .new_session = true}));
+    core::Command command{
+        .argv = {context_.agent.string(), "job", "--directory", kept_.directory().path.string(),
+                 "--epoch", std::to_string(status().epoch)},
+        .workdir = "/",
+        .out = log.get(),
+        .err = log.get(),
+        .new_session = true,
+        .identity = owner()};
+    if (who != nullptr) {
+        command.environment = environment_of(*who, {});
+    }
+    auto child = TRY(core::Child::spawn(command));
     started_ = child.pid();
     child_ = core::Fd(::fcntl(child.pidfd(), F_DUPFD_CLOEXEC, 0));
     if (child_) {
@@ -340,13 +406,15 @@ Result<void> LocalJob::start() {
 Result<void> LocalJob::stop() {
     if (is_starting()) {
         ::kill(started_, SIGTERM);  // not reaped yet, so the number is still its own
-    } else if (attempt_ && attempt_->wrapper.boot_id == context_.boot_id) {
+    } else if (attempt_ && attempt_->wrapper.boot_id == context_.boot_id &&
+               (!owner() || !only_of(owner()->uid, {attempt_->wrapper}).empty())) {
         TRY(core::send_signal(attempt_->wrapper, SIGTERM));
     }
     return {};
 }
 
 Result<std::int64_t> LocalJob::resubmit(const Orders& orders) {
+    TRY(starts_as());
     const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
     attempt_.reset();
     wrapper_.reset();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/book.h"
+#include "cluster/principals.h"
 #include "cluster/share.h"
 #include "core/fd.h"
 
@@ -20,9 +21,11 @@ struct LocalContext {
     const core::Log& log;
     std::string boot_id;
     Shares shares;
-    Path cgroup{};         // where wrappers make groups for limits of memory; empty: nowhere
-    core::Fd wake{};       // an epoll of the processes whose end is to be seen
-    bool opening = false;  // not everybody is in line yet
+    Path cgroup{};    // where wrappers make groups for limits of memory; empty: nowhere
+    core::Fd wake{};  // an epoll of the processes whose end is to be seen
+    Principals principals{};
+    Path shares_of_others{};  // a file a job of a principal: what it has, as we know it
+    bool opening = false;     // not everybody is in line yet
     std::optional<std::string> hold_reason{};
     std::vector<pid_t> wrappers{};  // children of this process that were not reaped yet
 };
@@ -49,12 +52,17 @@ class LocalJob final : public BookedJob {
     Sight see_abandoned();
     std::optional<Sight> see_permission();
     Sight give_up();
+    Path share_file() const;
     void recall_share();
+    Result<void> keep_share(const Share& share) const;
+    Result<core::ActAs> act_as_ourselves() const;
+    Duration longest_from_now();
     std::optional<Sight> take_share();
     void give_back();
     void wake_at_end_of(const core::Fd& process);
     Result<void> start();
     bool is_starting() const;
+    Result<const Principal*> starts_as() const;
 
     LocalContext& context_;
     std::optional<AttemptWord> attempt_;

@@ -51,6 +51,20 @@ bool carries(pid_t pid, const std::string& mark) {
     return (std::string(1, '\0') + *text).find(framed) != std::string::npos;
 }
 
+// The real user, as kill(2) asks: one who runs a setuid program may still end it.
+std::optional<uid_t> user_of(pid_t pid) {
+    const auto text = core::read_file(fmt::format("/proc/{}/status", pid), 64 << 10);
+    constexpr std::string_view k_line = "\nUid:\t";
+    const auto begin = text ? text->find(k_line) : std::string::npos;
+    if (begin == std::string::npos) {
+        return std::nullopt;
+    }
+    const auto first = begin + k_line.size();
+    const auto user =
+        core::parse_integer(std::string_view(*text).substr(first, text->find('\t', first) - first));
+    return user ? std::optional(static_cast<uid_t>(*user)) : std::nullopt;
+}
+
 }  // namespace
 
 Result<std::vector<ProcessInfo>> list_processes() {
@@ -106,6 +120,11 @@ std::vector<ProcessId> leftovers_of(const ProcessId& leader, const std::string& 
         }
     }
     return found;
+}
+
+std::vector<ProcessId> only_of(uid_t user, std::vector<ProcessId> processes) {
+    std::erase_if(processes, [&](const ProcessId& id) { return user_of(id.pid) != user; });
+    return processes;
 }
 
 void kill_all(const std::vector<ProcessId>& processes) {

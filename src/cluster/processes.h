@@ -28,6 +28,10 @@ std::vector<core::ProcessId> descendants_of(pid_t ancestor, const std::vector<Pr
 std::vector<core::ProcessId> leftovers_of(const core::ProcessId& leader, const std::string& mark,
                                           const std::vector<ProcessInfo>& all);
 
+// Those of them that `user` started: of what somebody else says are its processes, more is not
+// believed.
+std::vector<core::ProcessId> only_of(uid_t user, std::vector<core::ProcessId> processes);
+
 // SIGKILL to each, by identity. Who may not be signalled is skipped.
 void kill_all(const std::vector<core::ProcessId>& processes);
 

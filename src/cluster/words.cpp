@@ -301,8 +301,8 @@ std::string share_text(const Share& word) {
                  {"cgroup", word.cgroup.string()}});
 }
 
-Result<std::optional<Share>> read_share(const AttemptFiles& files) {
-    return read_word(files.share(), k_job_bytes_max, [](const json& document) {
+Result<std::optional<Share>> read_share(const Path& file) {
+    return read_word(file, k_job_bytes_max, [](const json& document) {
         Share share{.cores = document.at("cores").get<std::vector<int>>(),
                     .memory_bytes = document.at("memory_bytes").get<std::uint64_t>(),
                     .gpus = document.at("gpus").get<std::vector<int>>(),

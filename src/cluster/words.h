@@ -127,7 +127,7 @@ Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files);
 // Later ones change nothing.
 Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word);
 Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
-Result<std::optional<Share>> read_share(const AttemptFiles& files);
+Result<std::optional<Share>> read_share(const Path& file);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);

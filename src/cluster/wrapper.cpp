@@ -187,7 +187,7 @@ std::optional<int> Wrapper::wait_for_others() {
 }
 
 Result<ChildPlan> Wrapper::plan_child() {
-    const auto share = TRY(read_share(files_)).value_or(Share{});
+    const auto share = TRY(read_share(files_.share())).value_or(Share{});
     limits_ =
         TRY(Confinement::make(share, group_name(job_.spec.token, options_.epoch, ::getpid())));
     auto plan = TRY(plan_command(job_, options_, files_, node_name(), share.gpus));

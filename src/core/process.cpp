@@ -90,7 +90,10 @@ int become(const Command& command, const Prepared& ready, int null_fd, pid_t par
     if (command.new_session && ::setsid() < 0) {
         return errno;
     }
-    if (command.die_with_parent) {
+    if (const int code = command.identity ? assume(*command.identity) : 0; code != 0) {
+        return code;
+    }
+    if (command.die_with_parent) {  // after that: a change of user forgets it
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() != parent) {
             ::_exit(128 + SIGKILL);  // it died before we asked

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/file.h"
+#include "core/identity.h"
 #include "core/result.h"
 
 namespace sust::core {
@@ -50,6 +51,7 @@ struct Command {
     int in = -1, out = -1, err = -1;           // -1: /dev/null for in, inherited for out and err
     bool new_session = false;                  // setsid(): its own session and process group
     bool die_with_parent = false;              // PR_SET_PDEATHSIG(SIGKILL)
+    std::optional<Identity> identity{};        // whom it runs as; needs root
 };
 
 // A child of this process. Must be waited for; the destructor kills and reaps what still runs.

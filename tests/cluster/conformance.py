@@ -6,6 +6,7 @@ looks whether the back end really says that it cannot.
 
 import json
 import os
+import pwd
 import random
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 import pytest
 
 from cluster.jobs import Jobs
+from cluster.principals import as_
 from conftest import wait_for
 
 ENDLESS = "while :; do sleep 0.05; done"
@@ -294,6 +296,32 @@ def test_output_over_the_bound_keeps_its_end(site, jobs):
     assert jobs.end(job, within=120)["end"] == "completed"
     assert jobs.sust.run("job", "logs", job, "--tail", "2", check=False).stdout.endswith("the end\n") or \
         jobs.out(job).endswith("the end\n")
+
+
+def test_a_job_is_its_principals_and_nobody_elses(site, jobs):
+    if declared(site, jobs, "principals", 'principal = "nobody"'):
+        return
+    one, other = site.principals
+    entry = pwd.getpwnam(one)
+    job = jobs.submit("id -u; id -g; id -G; echo $USER $HOME; touch made; echo trouble >&2", f'principal = "{one}"')
+    assert jobs.end(job)["end"] == "completed"
+    uid, gid, groups, names = jobs.out(job).splitlines()
+    assert (int(uid), int(gid), names) == (entry.pw_uid, entry.pw_gid, f"{one} {entry.pw_dir}")
+    assert sorted(map(int, groups.split())) == sorted(set(os.getgrouplist(one, entry.pw_gid)))
+    attempt = site.attempt(job)
+    for path in (attempt.parent, attempt, *attempt.parent.glob("*.json"), *(attempt / name for name in (
+            "attempt.json", "exit.json", "stdout", "stderr", "wrapper.log", "made"))):
+        assert (path.lstat().st_uid, path.lstat().st_gid) == (entry.pw_uid, entry.pw_gid), path
+    assert as_(one, "cat", attempt / "stdout").returncode == 0
+    assert as_(other, "cat", attempt / "stdout").returncode != 0
+    assert as_(other, "touch", attempt / "cancel").returncode != 0
+    own = jobs.submit("id -u")
+    assert jobs.end(own)["end"] == "completed" and jobs.out(own) == f"{os.geteuid()}\n"
+    for stranger in ("nobody", "root"):
+        refused = jobs.sust.run("job", "submit", jobs.file("true", f'principal = "{stranger}"'), "--backend", site.name,
+                                check=False)
+        assert refused.returncode == 3 and f"as {stranger}" in refused.stderr and one in refused.stderr, refused.stderr
+    assert {known["id"] for known in jobs.sust.json("job", "ls")} == {job, own}
 
 
 @pytest.mark.parametrize("text, capability", [("nodes = 2", "several_nodes"), ("tasks_per_node = 2", "several_tasks"),

@@ -6,6 +6,7 @@ import os
 import signal
 
 from cluster import slurm_sites
+from cluster.principals import ALICE, BOB, can_be_others, listed
 from conftest import wait_for
 
 
@@ -17,6 +18,7 @@ class BackEnd:
     declared: dict[str, str] = {}
     statuses = (0, 1, 42, 126, 255)
     many = 100
+    principals = ()  # two users whose jobs it runs
 
     def configure(self, root):
         """Lines of backends.toml for this installation; none for this machine."""
@@ -62,12 +64,20 @@ class LocalSite(BackEnd):
 
     def __init__(self):
         self.sust = None
+        if can_be_others():
+            self.principals = (ALICE, BOB)
+        else:
+            self.declared = self.declared | {"principals": "only root runs jobs as others"}
+
+    def configure(self, root):
+        return listed(root) if self.principals else None
 
     def ready(self, sust):
         self.sust = sust
 
     def attempt(self, job, epoch=1):
-        return self.sust.root / "data/jobs" / job / str(epoch)
+        # Where it is, to a user who may not enter the data directory.
+        return (self.sust.root / "data/jobs").resolve() / job / str(epoch)
 
     @contextlib.contextmanager
     def busy(self):
@@ -89,6 +99,7 @@ class LocalSite(BackEnd):
 
 class SlurmSite(BackEnd):
     name = "lab"
+    declared = {"principals": "a site lists them; test_slurm_principals.py has one that does"}
 
     def __init__(self, lab, transport="commands"):
         self.lab, self.transport = lab, transport
@@ -191,7 +202,8 @@ class SimulatedSite(BackEnd):
 
 class KubernetesSite(BackEnd):
     name = "lab"
-    declared = {"job_directory": "pods see no directory of ours; the termination message is the carrier",
+    declared = {"principals": "service accounts, which a site lists; test_kubernetes.py has one that does",
+                "job_directory": "pods see no directory of ours; the termination message is the carrier",
                 "carrier": "pods see no directory of ours; the termination message is the carrier",
                 "bounded_logs": "the kubelet keeps the container's log, by its own bound"}
 

@@ -10,7 +10,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 
 class RestSite(SlurmSite):
-    declared = {"exclude": "the REST version of Slurm 22.05 has no excluded nodes"}
+    declared = SlurmSite.declared | {
+        "exclude": "the REST version of Slurm 22.05 has no excluded nodes"}
 
 
 @pytest.fixture(scope="module")

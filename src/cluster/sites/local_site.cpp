@@ -1,6 +1,7 @@
 #include "cluster/sites/local_site.h"
 
 #include "cluster/sites/sites.h"
+#include "cluster/sites/users.h"
 #include "core/toml.h"
 
 namespace sust::cluster {
@@ -27,6 +28,16 @@ Result<LocalSettings> read_local(std::string_view text, const std::string& origi
     settings.gpu_type = TRY(table->text("gpu_type")).value_or("");
     if (table->has("cgroup")) {
         settings.cgroup = TRY(absolute_path(*table, "cgroup", {}));
+    }
+    if (table->has("jobs")) {
+        settings.jobs = TRY(absolute_path(*table, "jobs", {}));
+    }
+    const auto names = TRY(table->texts("principals"));
+    settings.principals = TRY(core::within(table->where("principals"), find_principals(names)));
+    if (!settings.principals.empty() && settings.jobs.empty()) {
+        return fail(Fault::invalid, "'principals' needs 'jobs'",
+                    {.where = table->where("principals"),
+                     .hint = "a directory that all of them may enter, as /var/spool/sust"});
     }
     TRY(table->no_other_keys());
     return settings;

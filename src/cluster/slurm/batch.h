@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cluster/kept_job.h"
-#include "cluster/slurm/principals.h"
+#include "cluster/principals.h"
 #include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 

@@ -1,6 +1,7 @@
 #include "cluster/slurm/commands.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -37,6 +38,24 @@ bool is_passing(std::string_view said) {
 
 std::int64_t minutes(Duration duration) {
     return std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::minutes>(duration).count());
+}
+
+// `words` with {user}, {uid} and {gid} in place.
+std::vector<std::string> becoming(const std::vector<std::string>& words,
+                                  const core::Identity& who) {
+    const std::array<std::pair<std::string_view, std::string>, 3> places = {
+        {{"{user}", who.name},
+         {"{uid}", std::to_string(who.uid)},
+         {"{gid}", std::to_string(who.gid)}}};
+    auto filled = words;
+    for (auto& word : filled) {
+        for (const auto& [place, value] : places) {
+            if (const auto at = word.find(place); at != std::string::npos) {
+                word.replace(at, place.size(), value);
+            }
+        }
+    }
+    return filled;
 }
 
 }  // namespace
@@ -99,7 +118,7 @@ Result<std::vector<std::string>> Commands::as(const std::string& principal,
         return fail(Fault::denied, fmt::format("'{}' is no principal of this back end",
                                                core::printable(principal, 64)));
     }
-    auto all = becoming(become_, *who);
+    auto all = becoming(become_, who->identity);
     all.insert(all.end(), words.begin(), words.end());
     return all;
 }

@@ -2,7 +2,7 @@
 
 // Slurm through its commands.
 
-#include "cluster/slurm/principals.h"
+#include "cluster/principals.h"
 #include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 #include "core/process.h"

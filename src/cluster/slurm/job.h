@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "cluster/book.h"
+#include "cluster/principals.h"
 #include "cluster/slurm/memory.h"
-#include "cluster/slurm/principals.h"
 #include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 #include "cluster/worker.h"

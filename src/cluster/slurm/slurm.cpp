@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cluster/sites/users.h"
 #include "cluster/slurm/batch.h"
 #include "cluster/slurm/check.h"
 #include "cluster/slurm/commands.h"
@@ -73,8 +73,10 @@ class Slurm final : public Book {
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SlurmJob>(std::move(job), context_);
     }
-    Result<std::optional<Identity>> owner_for(const JobSpec& spec) const override;
-    Result<std::optional<Identity>> owner_of(const Path& directory) const override;
+    Result<std::optional<core::Identity>> owner_for(const JobSpec& spec) const override {
+        return principals_.owner_for(spec, slurm_.name);
+    }
+    Result<std::optional<core::Identity>> owner_of(const Path& directory) const override;
     std::vector<std::string> launcher(const JobSpec& spec) const override {
         return launcher_of(spec, slurm_);
     }
@@ -129,33 +131,15 @@ std::set<Capability> Slurm::capabilities() const {
     return all;
 }
 
-Result<std::optional<Identity>> Slurm::owner_for(const JobSpec& spec) const {
-    if (spec.principal.empty()) {
-        return std::optional<Identity>();
-    }
-    const auto* who = principals_.named(spec.principal);
-    if (who == nullptr) {
+// Slurm is asked as the owner, which has to be on the list for that.
+Result<std::optional<core::Identity>> Slurm::owner_of(const Path& directory) const {
+    auto owner = principals_.owner_of(directory);
+    if (owner && principals_.of(owner->uid) == nullptr) {
         return fail(Fault::denied,
-                    fmt::format("{} does not run jobs as {}", slurm_.name,
-                                core::printable(spec.principal, 64)),
-                    {.where = "principal",
-                     .hint = "these it does: " + core::join(principals_.names(), ", ")});
+                    fmt::format("{} is no principal of {} any more", owner->name, slurm_.name),
+                    {.where = directory.string(), .hint = "list it again to go on with its jobs"});
     }
-    return std::optional<Identity>(who->identity);
-}
-
-Result<std::optional<Identity>> Slurm::owner_of(const Path& directory) const {
-    struct stat info {};
-    if (principals_.empty() || ::lstat(directory.c_str(), &info) != 0 ||
-        info.st_uid == ::geteuid()) {
-        return std::optional<Identity>();
-    }
-    const auto* who = principals_.of(info.st_uid);
-    if (who == nullptr) {
-        return fail(Fault::denied, fmt::format("user {} is no principal of {} any more",
-                                               info.st_uid, slurm_.name));
-    }
-    return std::optional<Identity>(who->identity);
+    return owner;
 }
 
 Result<void> Slurm::accepts(const JobSpec& spec) const {
@@ -333,8 +317,13 @@ Result<std::unique_ptr<Scheduler>> open_slurm(SlurmOptions options, const core::
         return fail(Fault::invalid, "jobs and agent are to be absolute paths that nodes see too",
                     {.where = "backend." + options.name});
     }
-    auto principals = TRY(core::within("principals", slurm::Principals::find(options.principals)));
-    options.book.jobs_mode = principals.empty() ? 0700 : 0755;
+    if (!options.principals.empty() && ::geteuid() != 0) {
+        return fail(
+            Fault::denied, "only root runs jobs as others",
+            {.where = "principals", .hint = "run sustd as root, or leave out `principals`"});
+    }
+    auto principals = TRY(core::within("principals", find_principals(options.principals)));
+    options.book.jobs_mode = principals.empty() ? 0700 : k_passage_mode;
     auto slurm = std::make_unique<slurm::Slurm>(std::move(options), std::move(principals), clock,
                                                 std::move(log));
     TRY(slurm->find());
