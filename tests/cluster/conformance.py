@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
+from cluster import clock
 from cluster.jobs import Jobs
 from conftest import wait_for
 
@@ -206,6 +208,37 @@ def test_a_job_that_is_submitted_while_the_scheduler_is_away_runs_once_when_it_i
     assert shown["end"] == "completed" and len(shown["attempts"]) == 1 and jobs.out(job) == "run 1\n"
 
 
+def test_an_end_in_a_minute_without_the_scheduler_is_told_once_it_answers(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    job = jobs.submit("sleep 12; exit 3")
+    jobs.running(job)
+    with site.silent():
+        until = time.monotonic() + 60
+        here = Jobs(jobs.sust, jobs.folder)
+        while time.monotonic() < until:
+            shown = jobs.show(job)
+            assert shown["end"] in (None, "failed"), shown  # silence is never an end
+            # Whoever waits for the scheduler, the other back end does not.
+            assert here.end(here.submit("true"), within=20)["end"] == "completed"
+            time.sleep(2)
+    shown = jobs.end(job, within=120)
+    assert (shown["end"], shown["exit_status"], len(shown["attempts"])) == ("failed", 3, 1), shown
+
+
+def test_an_attempt_that_is_due_while_nobody_answers_a_new_controller_runs_afterwards(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    job = jobs.submit("test $SUST_JOB_EPOCH -ge 2", '[retry]\ncount = 1\non = ["failed"]\nback_off = "4s"')
+    wait_for("the first attempt has failed", lambda: jobs.show(job)["attempts"])
+    with site.silent():
+        kill_controller(jobs)  # the next one knows nothing of the site as yet
+        time.sleep(8)
+        assert not jobs.show(job)["final"], jobs.show(job)
+    shown = jobs.end(job, within=120)
+    assert [one["end"] for one in shown["attempts"]] == ["failed", "completed"], shown
+
+
 # --- Without the controller -------------------------------------------------------------------------------------------
 
 
@@ -254,6 +287,41 @@ def test_many_short_jobs_all_end(site, jobs):
     wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in ours),
              within=600)
     assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in ours} == {"completed"}
+
+
+@pytest.mark.soak
+def test_a_thousand_short_jobs_all_end(site, jobs):
+    made = set(submit_many(jobs, 1000, "0"))
+    assert len(made) == 1000
+    wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in made),
+             within=3000)
+    assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in made} == {"completed"}
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+def test_clocks_that_are_hours_apart_change_no_end(site, jobs, tmp_path, hours):
+    if hours < 0 and declared(site, jobs, "clock_behind"):
+        return
+    jobs.sust.run("down")
+    jobs.sust.environment |= clock.environment(tmp_path, hours)
+    jobs.sust.up()
+    site.ready(jobs.sust)
+    long = jobs.submit("sleep 12; echo done")
+    limited = jobs.submit(ENDLESS, '[time]\nlimit = "3s"\ngrace = "1s"')
+    again = jobs.submit("test $SUST_JOB_EPOCH -ge 2", '[retry]\ncount = 1\non = ["failed"]\nback_off = "1s"')
+    asked = jobs.submit(ENDLESS)
+    jobs.running(long)
+    jobs.running(asked)
+    kill_controller(jobs)
+    jobs.sust.run("job", "cancel", asked)
+    ends = [jobs.end(job, within=120) for job in (long, limited, again, asked)]
+    assert [shown["end"] for shown in ends] == ["completed", "time_limit", "completed", "cancelled"], ends
+    assert [len(shown["attempts"]) for shown in ends] == [1, 1, 2, 1], ends
+    assert jobs.out(long) == "done\n"
+    # The clocks really are apart: when the controller took the job, and when its node began it.
+    made, begun = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in
+                   (ends[0]["created"], ends[0]["attempts"][0]["started"]))
+    assert abs((made - begun).total_seconds() - hours * 3600) < 600
 
 
 def test_an_older_attempt_that_is_still_alive_is_fenced(site, jobs):

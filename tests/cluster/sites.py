@@ -40,6 +40,11 @@ class BackEnd:
         raise NotImplementedError
 
     @contextlib.contextmanager
+    def silent(self):
+        """The scheduler's process is there and answers nobody."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
     def lost(self, shown):
         """The node of a running job is lost with everything on it; it is back afterwards."""
         raise NotImplementedError
@@ -130,6 +135,15 @@ class SlurmSite(BackEnd):
             self.lab.wait_until_up()
 
     @contextlib.contextmanager
+    def silent(self):
+        self.lab.controller.hang()
+        try:
+            yield
+        finally:
+            self.lab.controller.go_on()
+            self.lab.wait_until_up()
+
+    @contextlib.contextmanager
     def lost(self, shown):
         node = self.lab.node(shown["nodes"][0])
         node.crash()
@@ -182,6 +196,14 @@ class SimulatedSite(BackEnd):
             self.site.start()
 
     @contextlib.contextmanager
+    def silent(self):
+        self.site.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.site.process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
     def lost(self, shown):
         self.site.mishap("lose_nodes", nodes=self.site.job(shown["id"])["nodes"])
         try:
@@ -197,6 +219,7 @@ class KubernetesSite(BackEnd):
     name = "lab"
     declared = {"job_directory": "pods see no directory of ours; the termination message is the carrier",
                 "carrier": "pods see no directory of ours; the termination message is the carrier",
+                "clock_behind": "the server's certificates are not valid yet for such a clock",
                 "bounded_logs": "the kubelet keeps the container's log, by its own bound"}
 
     def __init__(self, lab, agent, image):
@@ -227,6 +250,15 @@ class KubernetesSite(BackEnd):
             yield
         finally:
             self.lab.apiserver.start()
+            self.lab.wait_for_apiserver()
+
+    @contextlib.contextmanager
+    def silent(self):
+        self.lab.apiserver.freeze()
+        try:
+            yield
+        finally:
+            self.lab.apiserver.thaw()
             self.lab.wait_for_apiserver()
 
     @contextlib.contextmanager
