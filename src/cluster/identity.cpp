@@ -66,4 +66,9 @@ ActingAs::~ActingAs() {
     }
 }
 
+core::Result<std::optional<ActingAs>> act_as(const std::optional<Identity>& owner) {
+    return owner ? std::optional<ActingAs>(TRY(ActingAs::begin(*owner)))
+                 : std::optional<ActingAs>();
+}
+
 }  // namespace sust::cluster

@@ -3,6 +3,7 @@
 // Another Unix identity for access to files: what a principal owns is read and written as that
 // principal, so that no link or mount of theirs reaches what they may not reach themselves.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,5 +38,8 @@ class ActingAs {
     std::vector<gid_t> groups_;  // ours, to go back to
     bool acts_ = true;
 };
+
+// Nothing for files that are ours.
+core::Result<std::optional<ActingAs>> act_as(const std::optional<Identity>& owner);
 
 }  // namespace sust::cluster

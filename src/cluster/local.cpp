@@ -53,10 +53,9 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_tasks, Capability::gpus,
-                Capability::memory_limits, Capability::notice,
-                Capability::priorities,    Capability::hold_nodes,
-                Capability::job_directory, Capability::start_estimates,
+        return {Capability::several_tasks, Capability::gpus,          Capability::memory_limits,
+                Capability::notice,        Capability::priorities,    Capability::hold_nodes,
+                Capability::files,         Capability::job_directory, Capability::start_estimates,
                 Capability::this_machine};
     }
     Result<void> accepts(const JobSpec& spec) const override;

@@ -142,6 +142,29 @@ def test_somebody_elses_cancellation_is_no_failure(site, jobs):
     assert jobs.end(job)["end"] == "cancelled"
 
 
+# --- Files ---
+
+
+def test_what_a_job_reads_and_leaves_goes_through_the_store(site, jobs):
+    if declared(site, jobs, "files", '[[output]]\nname = "a"\nkind = "dataset"\npath = "a"'):
+        return
+    source = jobs.folder / "tickets.jsonl"
+    source.write_text("".join(f'{{"prompt": "{i}", "completion": "x"}}\n' for i in range(100)))
+    jobs.sust.run("data", "add", source, "--name", "tickets")
+    text = (f'{site.files}\n[[input]]\nartifact = "tickets"\npath = "in/tickets"\n'
+            '[[output]]\nname = "short"\nkind = "dataset"\npath = "out/data.jsonl"')
+    script = ("cmp in/tickets/train.jsonl $SUST_INPUT_TICKETS/train.jsonl && "
+              "head -3 in/tickets/train.jsonl >out/data.jsonl")
+    job = jobs.submit(script, text)
+    shown = jobs.end(job, within=120)
+    assert shown["end"] == "completed", (shown, jobs.sust.run("job", "logs", job, "--err").stdout)
+    made = jobs.sust.json("data", "show", "short")
+    assert made["lines"] == 3 and made["digest"] == shown["outputs"][0]["digest"]
+    assert shown["inputs"][0]["digest"] == jobs.sust.json("data", "show", "tickets")["digest"]
+    lost = jobs.end(jobs.submit("true", text.replace("short", "none").replace("out/", "other/")), within=120)
+    assert lost["end"] == "failed" and lost["attempts"][-1]["end"] == "completed" and "none" in lost["reason"]
+
+
 # --- Again ------------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +345,30 @@ def test_clocks_that_are_hours_apart_change_no_end(site, jobs, tmp_path, hours):
     made, begun = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in
                    (ends[0]["created"], ends[0]["attempts"][0]["started"]))
     assert abs((made - begun).total_seconds() - hours * 3600) < 600
+
+
+def test_of_two_attempts_that_are_alive_at_once_the_newer_one_commits(site, jobs):
+    if declared(site, jobs, "two_alive"):
+        return
+    # The first stands still as its node is thought lost; it goes on beside the second, and is done before it.
+    script = ('mkdir -p out; J=$SUST_JOB_ATTEMPT/..; echo > $J/begun.$SUST_JOB_EPOCH\n'
+              'test $SUST_JOB_EPOCH -ge 2 || while ! test -e $J/begun.2; do sleep 0.05; done\n'
+              'test $SUST_JOB_EPOCH -lt 2 || while ! test -e $J/go; do sleep 0.05; done\n'
+              'echo "{\\"prompt\\": \\"who\\", \\"completion\\": \\"$SUST_JOB_EPOCH\\"}" > out/data.jsonl')
+    job = jobs.submit(script, '[retry]\ncount = 1\nback_off = "0s"\n[[output]]\nname = "made"\n'
+                      'kind = "dataset"\npath = "out/data.jsonl"')
+    shown = jobs.running(job)
+    folder = site.attempt(job).parent
+    wait_for("the first is at work", (folder / "begun.1").exists)
+    with site.thought_lost(shown):
+        wait_for("the second is at work", (folder / "begun.2").exists, within=120)
+    wait_for("the first has ended beside it", (folder / "1/exit.json").exists)
+    assert not jobs.show(job)["final"]
+    (folder / "go").touch()
+    ended = jobs.end(job, within=120)
+    assert ended["end"] == "completed" and [one["epoch"] for one in ended["attempts"]] == [1, 2], ended
+    blob = jobs.sust.json("data", "show", "made")["files"][0]["digest"].removeprefix("sha256:")
+    assert json.loads((jobs.sust.root / "data/store/blobs/sha256" / blob).read_text())["completion"] == "2"
 
 
 def test_an_older_attempt_that_is_still_alive_is_fenced(site, jobs):
