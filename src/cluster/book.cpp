@@ -181,19 +181,29 @@ Result<void> Book::submit(const JobSpec& spec) {
 }
 
 // The name is taken in our own directory, where nobody else makes any; what is in it is theirs.
-Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
-    const auto owner = TRY(owner_for(word.spec));
-    const auto directory = options_.jobs / word.spec.token.value;
-    if (owner) {
-        TRY(remove(directory));  // of a submission that failed half way
-        if (::mkdir(directory.c_str(), 0700) != 0 ||
-            ::lchown(directory.c_str(), owner->uid, owner->gid) != 0) {
-            return core::fail_errno(fmt::format("give {} to {}", directory.string(), owner->name),
-                                    errno);
-        }
+Result<JobPlace> Book::prepare(const JobSpec& spec) {
+    JobPlace place{.directory = options_.jobs / spec.token.value, .owner = {}};
+    place.owner = TRY(owner_for(spec));
+    if (!place.owner) {
+        TRY(core::make_directories(place.directory, 0700));
+        return place;
     }
+    struct stat info {};
+    if (::lstat(place.directory.c_str(), &info) == 0 && info.st_uid == place.owner->uid) {
+        return place;
+    }
+    if ((::mkdir(place.directory.c_str(), 0700) != 0 && errno != EEXIST) ||
+        ::lchown(place.directory.c_str(), place.owner->uid, place.owner->gid) != 0) {
+        return core::fail_errno(
+            fmt::format("give {} to {}", place.directory.string(), place.owner->name), errno);
+    }
+    return place;
+}
+
+Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
+    const auto place = TRY(prepare(word.spec));
     auto made = [&]() -> Result<KeptJob> {
-        const auto acting = TRY(core::ActAs::begin(owner));
+        const auto acting = TRY(core::ActAs::begin(place.owner));
         return KeptJob::create(options_.jobs, word, clock_);
     }();
     if (made) {
@@ -202,11 +212,11 @@ Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
         }
     }
     if (!made) {
-        (void)remove(directory);  // else the next controller does
+        (void)remove(place.directory);  // else the next controller does
         return tl::unexpected<core::Error>(std::move(made).error());
     }
     auto job = book(std::move(*made));
-    job->set_owner(owner);
+    job->set_owner(place.owner);
     return job;
 }
 
@@ -283,11 +293,26 @@ bool Book::may_forget(const BookedJob& job) const {
     return is_final(state) || (state == State::unknown && job.kept().is_idle());
 }
 
+// Only what was prepared and never submitted: a directory with a job.json may have a job at work.
+Result<void> Book::forget_prepared(const Token& token) {
+    TRY(core::check_name("job token", token.value));
+    const auto directory = options_.jobs / token.value;
+    if (!core::path_exists(directory)) {
+        return {};
+    }
+    const bool is_job = TRY([&]() -> Result<bool> {
+        const auto owner = TRY(owner_of(directory));
+        const auto acting = TRY(core::ActAs::begin(owner));
+        return core::path_exists(JobFiles{directory}.job());
+    }());
+    return is_job ? Result<void>() : remove(directory);
+}
+
 // Renamed first, so that a controller killed in the middle leaves no half of a job.
 Result<void> Book::forget(const Token& token) {
     const auto found = jobs_.find(token);
     if (found == jobs_.end()) {
-        return {};
+        return forget_prepared(token);
     }
     if (!may_forget(*found->second)) {
         return fail(

@@ -66,6 +66,7 @@ class Book : public Scheduler {
     Result<LogChunk> logs(const Token& token, Stream stream, std::uint64_t offset,
                           std::size_t max_bytes) override;
     Result<void> forget(const Token& token) final;
+    Result<JobPlace> prepare(const JobSpec& spec) final;
     Path job_directory(const Token& token) const override { return options_.jobs / token.value; }
 
   protected:
@@ -100,6 +101,7 @@ class Book : public Scheduler {
     Result<void> find_job(const Path& directory);
     Result<std::unique_ptr<BookedJob>> create(const JobWord& word);
     Result<void> remove(const Path& directory) const;
+    Result<void> forget_prepared(const Token& token);
     Result<BookedJob*> find(const Token& token);
     void look(BookedJob& job);
     std::size_t count_live() const;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cluster/inputs.h"
 #include "cluster/place.h"
 #include "core/text.h"
 
@@ -61,6 +62,7 @@ Result<ChildPlan> plan_command(const JobWord& job, const WrapperOptions& options
     for (const auto& [name, value] : job.spec.environment) {
         plan.environment[name] = value;
     }
+    tell_inputs(plan.environment, job.spec.inputs, options.job_directory);
     TRY(tell(plan.environment, job, options, node));
     if (!gpus.empty()) {
         plan.environment["CUDA_VISIBLE_DEVICES"] = fmt::format("{}", fmt::join(gpus, ","));

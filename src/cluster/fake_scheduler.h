@@ -22,6 +22,7 @@ class FakeScheduler : public Scheduler {
         std::string out, err;
     };
     std::map<std::string, Job> jobs;  // by token
+    Path folder = "/";                // of the jobs' directories
     bool end_on_cancel = true;
 
     Job& job(const std::string& token) { return jobs.at(token); }
@@ -43,7 +44,7 @@ class FakeScheduler : public Scheduler {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        return {Capability::this_machine, Capability::job_directory};
+        return {Capability::this_machine, Capability::job_directory, Capability::files};
     }
     Result<void> accepts(const JobSpec&) const override { return {}; }
     Result<void> submit(const JobSpec& spec) override {
@@ -106,11 +107,17 @@ class FakeScheduler : public Scheduler {
                                     offset + bytes.size() >= text.size()};
     }
     Result<void> forget(const Token& token) override {
-        EXPECT_TRUE(is_final(jobs.at(token.value).status.state));
+        const auto found = jobs.find(token.value);
+        EXPECT_TRUE(found == jobs.end() || is_final(found->second.status.state));
         jobs.erase(token.value);
         return {};
     }
-    Path job_directory(const Token& token) const override { return "/" + token.value; }
+    Path job_directory(const Token& token) const override { return folder / token.value; }
+    Result<JobPlace> prepare(const JobSpec& spec) override {
+        const auto directory = job_directory(spec.token);
+        TRY(core::make_directories(directory));
+        return JobPlace{.directory = directory, .owner = {}};
+    }
     Result<std::vector<Node>> nodes() override {
         return std::vector<Node>{{.name = "here", .cores = 3, .memory_bytes = 8ULL << 30}};
     }

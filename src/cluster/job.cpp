@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cluster/inputs.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -149,6 +150,7 @@ Result<void> check_spec(const JobSpec& spec) {
     TRY(check_range("priority", spec.priority, k_priority_min, k_priority_max));
     TRY(check_shape(spec.shape));
     TRY(check_mounts(spec.mounts, total));
+    TRY(check_places(spec.inputs, spec.outputs));
     TRY(check_words(spec));
     for (const auto& [name, value] : spec.options) {
         TRY(check_text("options", name, total));

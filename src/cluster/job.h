@@ -66,6 +66,10 @@ struct JobSpec {
     Shape shape;
     std::string image;          // an environment's name; empty: the node's own file system
     std::vector<Mount> mounts;  // with an image alone
+    // By the name of its folder in `inputs` of the job's directory: where the command sees it. A
+    // relative place is linked in the working directory, an absolute one is mounted by others.
+    std::map<std::string, Path> inputs;
+    std::vector<Path> outputs;  // in the working directory; the folders of these are made before
     int priority = 0;           // k_priority_min .. k_priority_max; higher is sooner
     std::string partition;      // these three in the scheduler's own words; empty: its default
     std::string account;

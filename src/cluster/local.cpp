@@ -58,11 +58,11 @@ class Local final : public Book {
 
     std::string_view name() const override { return "local"; }
     std::set<Capability> capabilities() const override {
-        std::set<Capability> able = {Capability::several_tasks, Capability::gpus,
-                                     Capability::memory_limits, Capability::notice,
-                                     Capability::priorities,    Capability::hold_nodes,
-                                     Capability::job_directory, Capability::start_estimates,
-                                     Capability::this_machine};
+        std::set<Capability> able = {Capability::several_tasks,   Capability::gpus,
+                                     Capability::memory_limits,   Capability::notice,
+                                     Capability::priorities,      Capability::hold_nodes,
+                                     Capability::files,           Capability::job_directory,
+                                     Capability::start_estimates, Capability::this_machine};
         if (may_become_others()) {
             able.insert(Capability::principals);
         }

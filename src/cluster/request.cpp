@@ -201,6 +201,7 @@ Result<JobRequest> read_request(const TomlTable& table) {
     request.environment = TRY(table.text_map("env"));
     request.workdir = TRY(table.text("workdir")).value_or("");
     request.image = TRY(table.text("environment")).value_or("");
+    request.carried = TRY(read_carried(table, request.workdir, request.image));
     TRY(read_shape(table, request.shape));
     request.priority = TRY(count_of(table, "priority", k_priority_min, k_priority_max, 0));
     request.partition = TRY(table.text("partition")).value_or("");
@@ -238,6 +239,12 @@ JobSpec spec_of(const JobRequest& request, const Placement& placement, const Tok
     spec.account = request.account;
     spec.queue = request.queue;
     spec.principal = request.principal;
+    for (const auto& input : request.carried.inputs) {
+        spec.inputs[input.name] = input.path;
+    }
+    for (const auto& output : request.carried.outputs) {
+        spec.outputs.push_back(output.path);
+    }
     spec.labels = request.labels;
     if (const auto found = request.options.find(placement.backend);
         found != request.options.end()) {

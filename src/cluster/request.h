@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/carried.h"
 #include "cluster/job.h"
 #include "core/toml.h"
 
@@ -59,6 +60,7 @@ struct JobRequest {
     // Of one attempt, for work that can resume; 0: the job is one attempt.
     Duration segment{};
     Retry retry;
+    Carried carried;  // inputs and outputs
     std::map<std::string, std::string> labels;
     std::vector<Placement> placement;                                   // at least one
     std::map<std::string, std::map<std::string, std::string>> options;  // by back end

@@ -8,10 +8,11 @@ namespace sust::cluster {
 
 namespace {
 
-constexpr std::array<std::string_view, 15> k_capabilities = {
-    "several_nodes", "several_tasks", "gpus",          "memory_limits", "time_limits",
-    "notice",        "priorities",    "partitions",    "exclude_nodes", "start_estimates",
-    "hold_nodes",    "principals",    "job_directory", "this_machine",  "images"};
+constexpr std::array<std::string_view, 16> k_capabilities = {
+    "several_nodes", "several_tasks",   "gpus",       "memory_limits",
+    "time_limits",   "notice",          "priorities", "partitions",
+    "exclude_nodes", "start_estimates", "hold_nodes", "principals",
+    "job_directory", "this_machine",    "files",      "images"};
 constexpr std::array<std::string_view, 6> k_node_states = {"idle",    "busy", "draining",
                                                            "drained", "down", "unknown"};
 
@@ -44,6 +45,8 @@ Result<void> check_capabilities(const JobSpec& spec, const Scheduler& scheduler)
         Need{!spec.queue.empty(), Capability::partitions, "queue"},
         Need{!spec.principal.empty(), Capability::principals, "principal"},
         Need{!spec.mounts.empty(), Capability::images, "mounts"},
+        Need{!spec.inputs.empty(), Capability::files, "input"},
+        Need{!spec.outputs.empty(), Capability::files, "output"},
     };
     const auto able = scheduler.capabilities();
     for (const auto& need : needs) {

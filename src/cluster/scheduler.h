@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cluster/job.h"
+#include "core/identity.h"
 
 namespace sust::cluster {
 
@@ -32,6 +33,7 @@ enum class Capability {
     principals,     // runs a job as somebody else
     job_directory,  // the job's files are seen by both sides
     this_machine,   // jobs run where the controller does: its sockets and folders are theirs
+    files,          // what is put for a job and what it leaves is seen by both sides
     images,         // starts a job in an image by itself; elsewhere the command is `sust run`
 };
 std::string_view to_string(Capability capability);
@@ -76,6 +78,12 @@ struct Outlook {
     std::string why;
 };
 
+// Where a job's files are, and whose: nothing is whoever runs the controller.
+struct JobPlace {
+    Path directory;
+    std::optional<core::Identity> owner;
+};
+
 class Scheduler;
 
 // invalid, naming the field, where the job asks for what the back end cannot do.
@@ -118,6 +126,10 @@ class Scheduler {
                                   std::size_t max_bytes) = 0;
     // Forgets a final job and removes its directory.
     virtual Result<void> forget(const Token& token) = 0;
+    // Makes the directory that the job has, or will have once it is submitted, so that something
+    // can be put into it before; what was never submitted is removed by forget(), and by the next
+    // controller. With Capability::files alone.
+    virtual Result<JobPlace> prepare(const JobSpec& spec) = 0;
     // The directory that both sides see (the carrier of the wrapper's words); empty without
     // Capability::job_directory.
     virtual Path job_directory(const Token& token) const = 0;

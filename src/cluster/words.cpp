@@ -122,6 +122,32 @@ json mounts_json(const std::vector<Mount>& mounts) {
     return list;
 }
 
+json inputs_json(const std::map<std::string, Path>& inputs) {
+    auto places = json::object();
+    for (const auto& [name, path] : inputs) {
+        places[name] = path.string();
+    }
+    return places;
+}
+
+json outputs_json(const std::vector<Path>& outputs) {
+    auto list = json::array();
+    for (const auto& path : outputs) {
+        list.push_back(path.string());
+    }
+    return list;
+}
+
+void read_places(const json& document, JobSpec& spec) {  // absent: none
+    const auto inputs = document.value("inputs", json::object());
+    for (const auto& [name, path] : inputs.items()) {
+        spec.inputs[name] = path.get<std::string>();
+    }
+    for (const auto& path : document.value("outputs", json::array())) {
+        spec.outputs.emplace_back(path.get<std::string>());
+    }
+}
+
 }  // namespace
 
 std::string_view to_string(ExitReason reason) {
@@ -155,6 +181,8 @@ std::string job_text(const JobWord& word) {
                  {"options", spec.options},
                  {"exclude_nodes", spec.exclude_nodes},
                  {"mounts", mounts_json(spec.mounts)},
+                 {"inputs", inputs_json(spec.inputs)},
+                 {"outputs", outputs_json(spec.outputs)},
                  {"log_bytes", word.log_bytes},
                  {"launcher", word.launcher}});
 }
@@ -189,6 +217,7 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
                                    .target = mount.at("target").get<std::string>(),
                                    .read_only = mount.at("read_only").get<bool>()});
         }
+        read_places(document, spec);
         word.log_bytes = document.at("log_bytes").get<std::uint64_t>();
         word.launcher = document.value("launcher", word.launcher);  // absent: none
         if (auto checked = check_spec(spec); !checked) {

@@ -12,6 +12,7 @@
 #include "cluster/command_tree.h"
 #include "cluster/exit_slip.h"
 #include "cluster/fence.h"
+#include "cluster/inputs.h"
 #include "cluster/job_log.h"
 #include "cluster/machine.h"
 #include "cluster/notice.h"
@@ -53,7 +54,8 @@ class Wrapper {
   private:
     Result<void> prepare();
     Result<void> begin();
-    Result<int> ended_before_start(ExitReason reason, int status);
+    Result<int> ended_before_start(ExitReason reason, int status, std::string detail = {});
+    Path workdir() const { return job_.spec.workdir.empty() ? files_.path : job_.spec.workdir; }
     bool is_cancelled() const;
     std::optional<int> wait_for_others();
     Result<void> hand_in(const ExitWord& word);
@@ -74,6 +76,7 @@ class Wrapper {
 
     std::string node_name() const;
     ExitWord exit_word() const;
+    void tidy_workdir() const;
     int finish();
 
     const WrapperOptions& options_;
@@ -109,6 +112,12 @@ Result<int> Wrapper::run() {
     }
     if (stopped_by) {
         return ended_before_start(ExitReason::stopped, 128 + *stopped_by);
+    }
+    if (const auto placed =
+            place_inputs(job_.spec.inputs, job_.spec.outputs, options_.job_directory, workdir());
+        !placed) {
+        return ended_before_start(ExitReason::cannot_start, k_status_own,
+                                  core::to_string(placed.error()));
     }
     TRY(begin());
     watch();
@@ -153,15 +162,17 @@ Result<void> Wrapper::prepare() {
     return {};
 }
 
-Result<int> Wrapper::ended_before_start(ExitReason reason, int status) {
-    const ExitWord word{
-        .token = job_.spec.token,
-        .epoch = options_.epoch,
-        .status = status,
-        .reason = reason,
-        .detail = std::string(to_string(reason)) + " before the command was started",
-        .started = clock_.wall(),
-        .finished = clock_.wall()};
+Result<int> Wrapper::ended_before_start(ExitReason reason, int status, std::string detail) {
+    if (detail.empty()) {
+        detail = std::string(to_string(reason)) + " before the command was started";
+    }
+    const ExitWord word{.token = job_.spec.token,
+                        .epoch = options_.epoch,
+                        .status = status,
+                        .reason = reason,
+                        .detail = std::move(detail),
+                        .started = clock_.wall(),
+                        .finished = clock_.wall()};
     TRY(hand_in(word));
     return status;
 }
@@ -442,7 +453,16 @@ Result<void> Wrapper::hand_in(const ExitWord& word) {
     return options_.pod ? options_.pod->hand_over(word) : written;
 }
 
+// A newer attempt has the same links.
+void Wrapper::tidy_workdir() const {
+    const auto newest = read_fence(options_.job_directory);
+    if (newest && *newest == options_.epoch) {
+        remove_links(job_.spec.inputs, options_.job_directory, workdir());
+    }
+}
+
 int Wrapper::finish() {
+    tidy_workdir();
     const auto word = exit_word();
     if (auto written = hand_in(word); !written) {
         log_.error("the end of the job could not be written", written.error());

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.h"
+#include "tune/model_check.h"
 
 namespace sust::control {
 
@@ -47,6 +48,9 @@ std::string command_to_release(tune::Runs& runs, const store::User& user) {
         const auto run = runs.show(user.id);
         return (run && !tune::is_final(run->phase) ? "sust tune cancel " : "sust tune rm ") +
                user.id;
+    }
+    if (user.kind == "job") {
+        return "sust job cancel " + user.id;
     }
     if (user.kind == "adapter") {
         return "sust model rm " + user.id;
@@ -127,6 +131,53 @@ Result<void> check_free_name(const store::Store& store, const std::string& name,
                         {.hint = "choose another name, or remove this one first"});
         }
     }
+    return {};
+}
+
+Result<CheckedDataset> put_checked_dataset(store::Store& store, const std::string& name,
+                                           store::File file, store::ModelFacts facts,
+                                           std::optional<tune::DataFormat> format) {
+    auto report = TRY(tune::check_data_file(store.blob_path(file.digest), format));
+    TRY(tune::require_good(report, name));
+    facts.format = facts.format.empty() ? "jsonl" : facts.format;
+    file.path = k_data_path;
+    std::vector<store::File> files;
+    files.push_back(std::move(file));
+    auto descriptor = TRY(store.put_model(Kind::dataset, std::move(files), facts));
+    return CheckedDataset{.descriptor = std::move(descriptor), .report = std::move(report)};
+}
+
+json facts_json(const tune::DataReport& report) {
+    return {{"format", report.format ? json(tune::to_string(*report.format)) : json()},
+            {"lines", report.lines},
+            {"turns", report.turns},
+            {"duplicates", report.duplicates}};
+}
+
+Result<store::Descriptor> put_checked_model(store::Store& store, Kind kind,
+                                            std::vector<store::File> files, store::ModelFacts facts,
+                                            const std::optional<store::Digest>& base) {
+    std::vector<tune::ModelFile> looked_at;
+    for (const auto& file : files) {
+        looked_at.push_back({.path = file.path, .place = store.blob_path(file.digest)});
+    }
+    TRY(tune::check_model(looked_at, kind));
+    for (const std::string format : {"safetensors", "gguf"}) {
+        if (facts.format.empty() && std::ranges::any_of(files, [&](const auto& file) {
+                return file.path.ends_with("." + format);
+            })) {
+            facts.format = format;
+        }
+    }
+    return store.put_model(kind, std::move(files), facts, base);
+}
+
+Result<void> remember_facts(core::Database& database, const store::Digest& dataset,
+                            const tune::DataReport& report) {
+    TRY(
+        database.execute("INSERT INTO datasets(digest, facts) VALUES(?, ?) "
+                         "ON CONFLICT(digest) DO UPDATE SET facts = excluded.facts",
+                         {dataset.str(), facts_json(report).dump()}));
     return {};
 }
 

@@ -3,7 +3,6 @@
 #include "control/artifacts.h"
 #include "control/routes.h"
 #include "core/text.h"
-#include "tune/data.h"
 
 namespace sust::control {
 
@@ -11,8 +10,6 @@ using nlohmann::json;
 using store::Kind;
 
 namespace {
-
-constexpr const char* k_data_path = "train.jsonl";
 
 struct NewDataset {
     std::string name;
@@ -39,13 +36,6 @@ Result<NewDataset> dataset_in(JsonBody body, const store::Store& store) {
     return NewDataset{name, format, files[0], std::move(facts), replace};
 }
 
-json facts_json(const tune::DataReport& report) {
-    return {{"format", report.format ? json(tune::to_string(*report.format)) : json()},
-            {"lines", report.lines},
-            {"turns", report.turns},
-            {"duplicates", report.duplicates}};
-}
-
 // The facts of a dataset whose check is remembered; null otherwise.
 json known_facts(Desk& desk, const store::Digest& digest) {
     const auto rows =
@@ -66,31 +56,25 @@ json with_facts(json item, const json& facts) {
 
 struct Made {
     store::Named named;
-    json facts;
+    tune::DataReport report;
 };
 
 // Reads every byte: on the pool.
 Result<Made> make_dataset(store::Store& store, const NewDataset& said) {
-    const auto report = TRY(tune::check_data_file(store.blob_path(said.file.digest), said.format));
-    TRY(tune::require_good(report, said.name));
-    auto facts = said.facts;
-    facts.format = facts.format.empty() ? "jsonl" : facts.format;
-    const auto made = TRY(store.put_model(Kind::dataset, {said.file}, facts));
-    TRY(check_free_name(store, said.name, made.digest, Kind::dataset, said.replace));
-    TRY(store.set_name(said.name, made.digest));
+    auto made = TRY(put_checked_dataset(store, said.name, said.file, said.facts, said.format));
+    const auto& digest = made.descriptor.digest;
+    TRY(check_free_name(store, said.name, digest, Kind::dataset, said.replace));
+    TRY(store.set_name(said.name, digest));
     auto named = TRY(find_artifact(store, said.name, {Kind::dataset}));
-    return Made{std::move(named), facts_json(report)};
+    return Made{std::move(named), std::move(made.report)};
 }
 
 Result<Response> remember(Desk& desk, const Result<Made>& made) {
     if (!made) {
         return tl::unexpected<Error>(made.error());
     }
-    TRY(
-        desk.parts.database.execute("INSERT INTO datasets(digest, facts) VALUES(?, ?) "
-                                    "ON CONFLICT(digest) DO UPDATE SET facts = excluded.facts",
-                                    {made->named.digest.str(), made->facts.dump()}));
-    return json_answer(201, with_facts(artifact_json(made->named), made->facts));
+    TRY(remember_facts(desk.parts.database, made->named.digest, made->report));
+    return json_answer(201, with_facts(artifact_json(made->named), facts_json(made->report)));
 }
 
 Result<Answer> create_dataset(Desk& desk, Ask& ask) {

@@ -15,7 +15,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> k_phases = {"planned", "active", "pausing", "ended"};
+constexpr std::array<std::string_view, 5> k_phases = {"planned", "active", "pausing", "publishing",
+                                                      "ended"};
 
 json time_json(core::WallTime at) {
     return at == core::WallTime{} ? json() : json(core::rfc3339(at));
@@ -60,6 +61,8 @@ std::string_view state_of(const Job& job) {
             // An ended attempt of an active job is about to be judged.
             return is_final(job.status.state) ? to_string(cluster::State::stopping)
                                               : to_string(job.status.state);
+        case JobPhase::publishing:
+            return to_string(cluster::State::stopping);
         case JobPhase::planned:
         case JobPhase::pausing:
             break;
@@ -70,6 +73,9 @@ std::string_view state_of(const Job& job) {
 std::string reason_of(const Job& job) {
     if (!job.trouble.empty()) {
         return job.trouble;
+    }
+    if (job.phase == JobPhase::publishing) {
+        return "its outputs are being published";
     }
     return job.phase == JobPhase::ended && !job.attempts.empty() ? job.attempts.back().reason
                                                                  : job.status.reason;
@@ -90,6 +96,9 @@ std::optional<JobPhase> parse_job_phase(std::string_view text) {
 std::optional<End> end_of(const Job& job) {
     if (job.phase != JobPhase::ended) {
         return {};
+    }
+    if (!job.artifacts.trouble.empty()) {
+        return job.cancel_wanted ? End::cancelled : End::failed;
     }
     // A wish that came between two attempts ended the job, and not the attempt before it.
     const bool between = job.cancel_wanted && !job.attempts.empty() &&
@@ -142,6 +151,8 @@ void to_json(json& out, const Job& job) {
         {"retries", job.retries},
         {"nodes", live ? json(job.status.nodes) : json::array()},
         {"attempts", json::array()},
+        {"inputs", inputs_json(job.request.carried, job.artifacts)},
+        {"outputs", outputs_json(job.request.carried, job.artifacts)},
         {"created", time_json(job.created)},
         {"started", last.empty() ? time_json(job.status.started) : time_json(last.front().started)},
         {"finished", time_json(job.finished)},
@@ -158,6 +169,7 @@ std::string encode_course(const Job& job) {
                 {"trouble", job.trouble},
                 {"next_try", time_json(job.next_try)},
                 {"attempts", json::array()},
+                {"artifacts", encode_artifacts(job.artifacts)},
                 {"partition", job.placement.partition},
                 {"account", job.placement.account},
                 {"queue", job.placement.queue},
@@ -180,11 +192,14 @@ Result<void> decode_course(std::string_view text, Job& job) {
         job.placement.queue = course.at("queue").get<std::string>();
         job.placement.time_limit =
             core::Duration(course.at("time_limit_ms").get<core::Duration::rep>());
+        if (course.contains("artifacts")) {
+            job.artifacts = decode_artifacts(course.at("artifacts"));
+        }
         for (const auto& attempt : course.at("attempts")) {
             job.attempts.push_back(attempt_of(attempt));
         }
         return {};
-    } catch (const json::exception& trouble) {
+    } catch (const std::exception& trouble) {
         return core::fail(core::Fault::internal,
                           "the kept job " + job.id + " cannot be read: " + trouble.what());
     }

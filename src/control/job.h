@@ -10,13 +10,15 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "cluster/request.h"
+#include "control/job_artifacts.h"
 
 namespace sust::control {
 
 using core::Result;
 
-// planned: to be given to its back end; pausing: before another attempt.
-enum class JobPhase { planned, active, pausing, ended };
+// planned: to be given to its back end; pausing: before another attempt; publishing: its command
+// has completed, and its outputs go to the store.
+enum class JobPhase { planned, active, pausing, publishing, ended };
 std::string_view to_string(JobPhase phase);
 std::optional<JobPhase> parse_job_phase(std::string_view text);
 
@@ -35,6 +37,7 @@ struct Job {
     std::string id;  // its submit token
     cluster::JobRequest request;
     cluster::Placement placement;
+    JobArtifacts artifacts;
     JobPhase phase = JobPhase::planned;
     std::int64_t epoch = 1;  // of the attempt that is wanted
     int retries = 0;         // used of request.retry.count
@@ -48,7 +51,8 @@ struct Job {
     cluster::JobStatus status;
 };
 
-// How the job as a whole ended; nothing before.
+// How the job as a whole ended; nothing before. One whose outputs could not be published has
+// failed, although its command completed.
 std::optional<cluster::End> end_of(const Job& job);
 // The time that its attempts have run, without the newest if that has not ended.
 core::Duration time_used(const Job& job);

@@ -97,6 +97,7 @@ void add_outlook(json& placement, const Result<cluster::Outlook>& outlook) {
 
 Result<Answer> plan_job(Desk& desk, Ask& ask) {
     const auto request = TRY(request_of(ask));
+    TRY(resolve_artifacts(request, desk.parts.store));
     const auto plan = std::make_shared<Plan>();
     plan->exchange = ask.exchange;
     const cluster::Token token{"job-plan"};

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/inputs.h"
 #include "control/job_decision.h"
 #include "core/id.h"
 #include "core/text.h"
@@ -20,19 +21,23 @@ namespace {
 constexpr std::size_t k_live_max = 10'000;  // each is looked at every tick
 constexpr std::size_t k_attempts_max = 10'000;
 
-// What may pass; every other fault of submit is an answer.
-bool is_passing(Fault fault) {
+}  // namespace
+
+bool may_pass(Fault fault) {
     return fault == Fault::unavailable || fault == Fault::timeout || fault == Fault::exhausted ||
            fault == Fault::internal;
 }
-
-}  // namespace
 
 Result<Jobs> Jobs::open(JobsNeeds needs) {
     Jobs jobs(std::move(needs));
     for (auto& job : TRY(jobs.table_.active())) {
         auto id = job.id;
         jobs.live_.emplace(std::move(id), std::move(job));
+    }
+    const auto is_live = [&](const std::string& id) { return jobs.live_.contains(id); };
+    if (auto released = release_all_but(is_live, jobs.needs_.store); !released) {
+        jobs.needs_.log.warn("what ended jobs hold in the store is not let go",
+                             {{"error", core::to_string(released.error())}});
     }
     return jobs;
 }
@@ -48,8 +53,11 @@ Result<Job> Jobs::submit(const cluster::JobRequest& request) {
     Job job{.id = core::make_id(needs_.clock, "job-"),
             .request = request,
             .created = needs_.clock.wall()};
+    job.artifacts = TRY(resolve_artifacts(request, needs_.store));
     job.placement = TRY(needs_.backends.choose(request, {job.id}));
     job.status.token.value = job.id;
+    // Until the row is there, the next controller lets go of it.
+    TRY(hold_artifacts(job.id, job.created, job.artifacts, needs_.store));
     TRY(table_.insert(job));
     needs_.log.info("a job is planned", {{"job", job.id}, {"backend", job.placement.backend}});
     auto& kept = live_.emplace(job.id, job).first->second;
@@ -150,6 +158,10 @@ Result<void> Jobs::step(Job& job) {
     if (job.phase == JobPhase::ended) {
         return keep(job);  // what could not be kept before
     }
+    if (const auto files = bringing_.find(job.id);
+        files != bringing_.end() && files->second.at_work) {
+        return {};  // what comes of it is acted on then
+    }
     auto* scheduler = TRY(needs_.backends.find(job.placement.backend));
     if (job.phase == JobPhase::planned) {
         TRY(start(job, *scheduler));
@@ -161,12 +173,15 @@ Result<void> Jobs::step(Job& job) {
         seen = job.epoch;
         TRY(look(job, *scheduler));
     }
-    return {};
+    return job.phase == JobPhase::publishing ? publish(job, *scheduler) : Result<void>();
 }
 
 Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
     if (job.cancel_wanted) {
         return end(job, "cancelled before it was started");
+    }
+    if (!job.request.carried.inputs.empty() && !bringing_[job.id].staged) {
+        return stage(job, scheduler);
     }
     const auto taken = scheduler.submit(spec_of(job, scheduler));
     if (taken) {
@@ -174,7 +189,10 @@ Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
         job.trouble.clear();
         return keep(job);
     }
-    return is_passing(taken.error().fault) ? taken : end(job, core::to_string(taken.error()));
+    if (taken.error().fault != Fault::exhausted) {
+        bringing_.erase(job.id);  // a submission that failed half way takes its directory with it
+    }
+    return may_pass(taken.error().fault) ? taken : end(job, core::to_string(taken.error()));
 }
 
 Result<void> Jobs::look(Job& job, Scheduler& scheduler) {
@@ -224,6 +242,11 @@ Result<void> Jobs::judge(Job& job, const JobStatus& status) {
         longest = (*scheduler)->longest(spec_of(job, **scheduler));
     }
     const auto decision = decide(job, longest);
+    if (job.attempts.back().end == cluster::End::completed &&
+        !job.request.carried.outputs.empty()) {
+        job.phase = JobPhase::publishing;
+        return keep(job);
+    }
     if (decision.what == Decision::What::end || job.attempts.size() >= k_attempts_max) {
         return end(job, {});
     }
@@ -254,7 +277,9 @@ Result<void> Jobs::end(Job& job, std::string trouble) {
     job.finished = needs_.clock.wall();
     const auto ended = end_of(job);
     needs_.log.info("a job has ended", {{"job", job.id}, {"end", std::string(to_string(*ended))}});
-    return keep(job);
+    TRY(keep(job));
+    let_go(job);
+    return {};
 }
 
 Result<void> Jobs::keep(Job& job) {
@@ -281,6 +306,13 @@ cluster::JobSpec Jobs::spec_of(const Job& job, Scheduler& scheduler) const {
                                scheduler.job_directory(spec.token).string()});
     if (!spec.workdir.empty()) {
         words.insert(words.end(), {"--mount", spec.workdir.string()});
+    }
+    for (const auto& [name, path] : spec.inputs) {
+        if (path.is_absolute()) {
+            const auto source = scheduler.job_directory(spec.token) / cluster::k_inputs / name;
+            words.insert(words.end(),
+                         {"--mount", fmt::format("{}:{}:ro", source.string(), path.string())});
+        }
     }
     words.push_back("--");
     words.insert(words.end(), spec.argv.begin(), spec.argv.end());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cluster/backends.h"
+#include "control/job_outputs.h"
 #include "control/job_table.h"
 #include "core/log.h"
 #include "core/places.h"
@@ -24,7 +25,13 @@ struct JobsNeeds {
     core::Log log;
     core::Places places;
     core::Path root;  // of --root; for the words that start an environment
+    store::Store& store;
+    // `work` on another thread, then `done` on this one (core::EventLoop::offload).
+    std::function<Result<void>(std::function<void()> work, std::function<void()> done)> offload;
 };
+
+// A fault that another try may not have; every other one is an answer.
+bool may_pass(core::Fault fault);
 
 class Jobs {
   public:
@@ -51,12 +58,26 @@ class Jobs {
     bool is_ours(const cluster::Token& token) const { return live_.contains(token.value); }
 
   private:
+    // Of files to a job or from it.
+    struct Bringing {
+        bool at_work = false;    // the pool is
+        bool staged = false;     // the inputs are there
+        core::MonoTime since{};  // the first time that outputs were looked for
+        core::MonoTime again{};  // after trouble
+    };
+
     explicit Jobs(JobsNeeds needs) : needs_(std::move(needs)), table_(needs_.database) {}
 
     void advance(Job& job);
     Result<void> step(Job& job);
     Result<void> start(Job& job, cluster::Scheduler& scheduler);
     Result<void> look(Job& job, cluster::Scheduler& scheduler);
+    Result<void> stage(Job& job, cluster::Scheduler& scheduler);
+    void on_staged(const std::string& id, const Result<void>& staged);
+    Result<void> publish(Job& job, cluster::Scheduler& scheduler);
+    void on_published(const std::string& id, const Result<Published>& published);
+    Result<void> take(Job& job, const Published& published);
+    void let_go(const Job& job);
     Result<void> judge(Job& job, const cluster::JobStatus& status);
     Result<void> go_on(Job& job);
     Result<void> end(Job& job, std::string trouble);
@@ -65,7 +86,8 @@ class Jobs {
 
     JobsNeeds needs_;
     JobTable table_;
-    std::map<std::string, Job, std::less<>> live_;  // those that have not ended, by id
+    std::map<std::string, Job, std::less<>> live_;           // those that have not ended, by id
+    std::map<std::string, Bringing, std::less<>> bringing_;  // by id
     std::function<void(const Job&)> on_change_;
 };
 

@@ -56,7 +56,11 @@ class JobsTest : public testing::Test {
         jobs_.emplace(Jobs::open({.database = database_,
                                   .backends = backends_,
                                   .clock = clock_,
-                                  .log = core::Log::silent()})
+                                  .log = core::Log::silent(),
+                                  .places = {},
+                                  .root = {},
+                                  .store = store_,
+                                  .offload = {}})
                           .value());
     }
     std::string submit(std::string_view text) { return jobs_->submit(request(text)).value().id; }
@@ -70,6 +74,9 @@ class JobsTest : public testing::Test {
     Job show(const std::string& id) { return jobs_->show(id).value(); }
 
     core::ManualClock clock_;
+    core::TemporaryDirectory home_ =
+        core::TemporaryDirectory::create(std::filesystem::temp_directory_path(), "jobs-").value();
+    store::Store store_ = store::Store::open(home_.path() / "store", clock_).value();
     core::Database database_;
     Picky local_;
     cluster::Backends backends_;

@@ -6,7 +6,6 @@
 #include "control/routes.h"
 #include "core/text.h"
 #include "store/lineage.h"
-#include "tune/model_check.h"
 
 namespace sust::control {
 
@@ -25,16 +24,6 @@ struct NewModel {
     Replace replace = Replace::no;
 };
 
-std::string format_of(const std::vector<store::File>& files) {
-    for (const char* format : {"safetensors", "gguf"}) {
-        const auto suffix = "." + std::string(format);
-        if (std::ranges::any_of(files, [&](const auto& f) { return f.path.ends_with(suffix); })) {
-            return format;
-        }
-    }
-    return {};
-}
-
 Result<NewModel> model_in(JsonBody body, const store::Store& store) {
     NewModel said;
     said.name = TRY(body.required_text("name"));
@@ -46,25 +35,13 @@ Result<NewModel> model_in(JsonBody body, const store::Store& store) {
     }
     said.replace = TRY(body.boolean("replace")).value_or(false) ? Replace::yes : Replace::no;
     TRY(body.no_other_keys());
-    if (said.facts.format.empty()) {
-        said.facts.format = format_of(said.files);
-    }
     return said;
 }
 
 // Reads configurations and headers: on the pool.
-Result<void> check_files(const store::Store& store, const NewModel& said, Kind kind) {
-    std::vector<tune::ModelFile> files;
-    for (const auto& file : said.files) {
-        files.push_back({.path = file.path, .place = store.blob_path(file.digest)});
-    }
-    return tune::check_model(files, kind);
-}
-
 Result<store::Named> make_model(store::Store& store, const NewModel& said) {
     const auto kind = said.base ? Kind::adapter : Kind::model;
-    TRY(check_files(store, said, kind));
-    const auto made = TRY(store.put_model(kind, said.files, said.facts, said.base));
+    const auto made = TRY(put_checked_model(store, kind, said.files, said.facts, said.base));
     TRY(check_free_name(store, said.name, made.digest, kind, said.replace));
     TRY(store.set_name(said.name, made.digest));
     return find_artifact(store, said.name, {kind});

@@ -105,7 +105,13 @@ struct World::Program {
                            .backends = backends,
                            .clock = world.clock,
                            .log = core::Log::silent(),
-                           .places = world.places})
+                           .places = world.places,
+                           .root = {},
+                           .store = store,
+                           .offload =
+                               [this](auto work, auto done) {
+                                   return loop.offload(std::move(work), std::move(done));
+                               }})
             .value();
     }
 

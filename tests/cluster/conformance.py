@@ -13,9 +13,11 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
+from cluster import clock
 from cluster.jobs import Jobs
 from cluster.principals import as_
 from conftest import wait_for
@@ -142,6 +144,29 @@ def test_somebody_elses_cancellation_is_no_failure(site, jobs):
     assert jobs.end(job)["end"] == "cancelled"
 
 
+# --- Files ---
+
+
+def test_what_a_job_reads_and_leaves_goes_through_the_store(site, jobs):
+    if declared(site, jobs, "files", '[[output]]\nname = "a"\nkind = "dataset"\npath = "a"'):
+        return
+    source = jobs.folder / "tickets.jsonl"
+    source.write_text("".join(f'{{"prompt": "{i}", "completion": "x"}}\n' for i in range(100)))
+    jobs.sust.run("data", "add", source, "--name", "tickets")
+    text = (f'{site.files}\n[[input]]\nartifact = "tickets"\npath = "in/tickets"\n'
+            '[[output]]\nname = "short"\nkind = "dataset"\npath = "out/data.jsonl"')
+    script = ("cmp in/tickets/train.jsonl $SUST_INPUT_TICKETS/train.jsonl && "
+              "head -3 in/tickets/train.jsonl >out/data.jsonl")
+    job = jobs.submit(script, text)
+    shown = jobs.end(job, within=120)
+    assert shown["end"] == "completed", (shown, jobs.sust.run("job", "logs", job, "--err").stdout)
+    made = jobs.sust.json("data", "show", "short")
+    assert made["lines"] == 3 and made["digest"] == shown["outputs"][0]["digest"]
+    assert shown["inputs"][0]["digest"] == jobs.sust.json("data", "show", "tickets")["digest"]
+    lost = jobs.end(jobs.submit("true", text.replace("short", "none").replace("out/", "other/")), within=120)
+    assert lost["end"] == "failed" and lost["attempts"][-1]["end"] == "completed" and "none" in lost["reason"]
+
+
 # --- Again ------------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +233,37 @@ def test_a_job_that_is_submitted_while_the_scheduler_is_away_runs_once_when_it_i
     assert shown["end"] == "completed" and len(shown["attempts"]) == 1 and jobs.out(job) == "run 1\n"
 
 
+def test_an_end_in_a_minute_without_the_scheduler_is_told_once_it_answers(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    job = jobs.submit("sleep 12; exit 3")
+    jobs.running(job)
+    with site.silent():
+        until = time.monotonic() + 60
+        here = Jobs(jobs.sust, jobs.folder)
+        while time.monotonic() < until:
+            shown = jobs.show(job)
+            assert shown["end"] in (None, "failed"), shown  # silence is never an end
+            # Whoever waits for the scheduler, the other back end does not.
+            assert here.end(here.submit("true"), within=20)["end"] == "completed"
+            time.sleep(2)
+    shown = jobs.end(job, within=120)
+    assert (shown["end"], shown["exit_status"], len(shown["attempts"])) == ("failed", 3, 1), shown
+
+
+def test_an_attempt_that_is_due_while_nobody_answers_a_new_controller_runs_afterwards(site, jobs):
+    if declared(site, jobs, "away"):
+        return
+    job = jobs.submit("test $SUST_JOB_EPOCH -ge 2", '[retry]\ncount = 1\non = ["failed"]\nback_off = "4s"')
+    wait_for("the first attempt has failed", lambda: jobs.show(job)["attempts"])
+    with site.silent():
+        kill_controller(jobs)  # the next one knows nothing of the site as yet
+        time.sleep(8)
+        assert not jobs.show(job)["final"], jobs.show(job)
+    shown = jobs.end(job, within=120)
+    assert [one["end"] for one in shown["attempts"]] == ["failed", "completed"], shown
+
+
 # --- Without the controller -------------------------------------------------------------------------------------------
 
 
@@ -256,6 +312,65 @@ def test_many_short_jobs_all_end(site, jobs):
     wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in ours),
              within=600)
     assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in ours} == {"completed"}
+
+
+@pytest.mark.soak
+def test_a_thousand_short_jobs_all_end(site, jobs):
+    made = set(submit_many(jobs, 1000, "0"))
+    assert len(made) == 1000
+    wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in made),
+             within=3000)
+    assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in made} == {"completed"}
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+def test_clocks_that_are_hours_apart_change_no_end(site, jobs, tmp_path, hours):
+    if hours < 0 and declared(site, jobs, "clock_behind"):
+        return
+    jobs.sust.run("down")
+    jobs.sust.environment |= clock.environment(tmp_path, hours)
+    jobs.sust.up()
+    site.ready(jobs.sust)
+    long = jobs.submit("sleep 12; echo done")
+    limited = jobs.submit(ENDLESS, '[time]\nlimit = "3s"\ngrace = "1s"')
+    again = jobs.submit("test $SUST_JOB_EPOCH -ge 2", '[retry]\ncount = 1\non = ["failed"]\nback_off = "1s"')
+    asked = jobs.submit(ENDLESS)
+    jobs.running(long)
+    jobs.running(asked)
+    kill_controller(jobs)
+    jobs.sust.run("job", "cancel", asked)
+    ends = [jobs.end(job, within=120) for job in (long, limited, again, asked)]
+    assert [shown["end"] for shown in ends] == ["completed", "time_limit", "completed", "cancelled"], ends
+    assert [len(shown["attempts"]) for shown in ends] == [1, 1, 2, 1], ends
+    assert jobs.out(long) == "done\n"
+    # The clocks really are apart: when the controller took the job, and when its node began it.
+    made, begun = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in
+                   (ends[0]["created"], ends[0]["attempts"][0]["started"]))
+    assert abs((made - begun).total_seconds() - hours * 3600) < 600
+
+
+def test_of_two_attempts_that_are_alive_at_once_the_newer_one_commits(site, jobs):
+    if declared(site, jobs, "two_alive"):
+        return
+    # The first stands still as its node is thought lost; it goes on beside the second, and is done before it.
+    script = ('mkdir -p out; J=$SUST_JOB_ATTEMPT/..; echo > $J/begun.$SUST_JOB_EPOCH\n'
+              'test $SUST_JOB_EPOCH -ge 2 || while ! test -e $J/begun.2; do sleep 0.05; done\n'
+              'test $SUST_JOB_EPOCH -lt 2 || while ! test -e $J/go; do sleep 0.05; done\n'
+              'echo "{\\"prompt\\": \\"who\\", \\"completion\\": \\"$SUST_JOB_EPOCH\\"}" > out/data.jsonl')
+    job = jobs.submit(script, '[retry]\ncount = 1\nback_off = "0s"\n[[output]]\nname = "made"\n'
+                      'kind = "dataset"\npath = "out/data.jsonl"')
+    shown = jobs.running(job)
+    folder = site.attempt(job).parent
+    wait_for("the first is at work", (folder / "begun.1").exists)
+    with site.thought_lost(shown):
+        wait_for("the second is at work", (folder / "begun.2").exists, within=120)
+    wait_for("the first has ended beside it", (folder / "1/exit.json").exists)
+    assert not jobs.show(job)["final"]
+    (folder / "go").touch()
+    ended = jobs.end(job, within=120)
+    assert ended["end"] == "completed" and [one["epoch"] for one in ended["attempts"]] == [1, 2], ended
+    blob = jobs.sust.json("data", "show", "made")["files"][0]["digest"].removeprefix("sha256:")
+    assert json.loads((jobs.sust.root / "data/store/blobs/sha256" / blob).read_text())["completion"] == "2"
 
 
 def test_an_older_attempt_that_is_still_alive_is_fenced(site, jobs):

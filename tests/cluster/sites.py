@@ -19,6 +19,7 @@ class BackEnd:
     statuses = (0, 1, 42, 126, 255)
     many = 100
     principals = ()  # two users whose jobs it runs
+    files = ""  # of a job that reads or leaves files
 
     def configure(self, root):
         """Lines of backends.toml for this installation; none for this machine."""
@@ -43,8 +44,18 @@ class BackEnd:
         raise NotImplementedError
 
     @contextlib.contextmanager
+    def silent(self):
+        """The scheduler's process is there and answers nobody."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
     def lost(self, shown):
         """The node of a running job is lost with everything on it; it is back afterwards."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def thought_lost(self, shown):
+        """What runs of the job stands still until the back end has given it up; it goes on afterwards."""
         raise NotImplementedError
 
     def cancel_natively(self, job, shown):
@@ -58,6 +69,7 @@ class LocalSite(BackEnd):
                 "several_nodes": "this machine is one node",
                 "exclude": "this machine is one node",
                 "native_cancel": "there is no scheduler between sustd and its jobs",
+                "two_alive": "a wrapper of this machine is seen for as long as it lives, so none is thought lost",
                 "carrier": "a process of this machine is seen without its files"}
     statuses = tuple(range(256))
     many = 1000
@@ -137,6 +149,24 @@ class SlurmSite(BackEnd):
             self.lab.wait_until_up()
 
     @contextlib.contextmanager
+    def silent(self):
+        self.lab.controller.hang()
+        try:
+            yield
+        finally:
+            self.lab.controller.go_on()
+            self.lab.wait_until_up()
+
+    @contextlib.contextmanager
+    def thought_lost(self, shown):
+        node = self.lab.node(shown["nodes"][0])
+        node.freeze()
+        try:
+            yield
+        finally:
+            node.thaw()
+
+    @contextlib.contextmanager
     def lost(self, shown):
         node = self.lab.node(shown["nodes"][0])
         node.crash()
@@ -189,6 +219,28 @@ class SimulatedSite(BackEnd):
             self.site.start()
 
     @contextlib.contextmanager
+    def silent(self):
+        self.site.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.site.process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def thought_lost(self, shown):
+        """The site forgets it, and its heart does not beat."""
+        attempt = json.loads((self.attempt(shown["id"], shown["epoch"]) / "attempt.json").read_text())
+        group = attempt["child"]["pid"]
+        os.kill(attempt["wrapper"]["pid"], signal.SIGSTOP)
+        os.killpg(group, signal.SIGSTOP)
+        self.site.mishap("forget", job=shown["id"])
+        try:
+            yield
+        finally:
+            os.killpg(group, signal.SIGCONT)
+            os.kill(attempt["wrapper"]["pid"], signal.SIGCONT)
+
+    @contextlib.contextmanager
     def lost(self, shown):
         self.site.mishap("lose_nodes", nodes=self.site.job(shown["id"])["nodes"])
         try:
@@ -205,15 +257,21 @@ class KubernetesSite(BackEnd):
     declared = {"principals": "service accounts, which a site lists; test_kubernetes.py has one that does",
                 "job_directory": "pods see no directory of ours; the termination message is the carrier",
                 "carrier": "pods see no directory of ours; the termination message is the carrier",
+                "two_alive": "pods see no fence of ours; what they commit is the controller's, of the newest attempt",
+                "clock_behind": "the server's certificates are not valid yet for such a clock",
                 "bounded_logs": "the kubelet keeps the container's log, by its own bound"}
 
     def __init__(self, lab, agent, image):
         self.lab, self.agent, self.image = lab, agent, image
 
     def configure(self, root):
+        shared = root / "shared"
+        (shared / "work").mkdir(parents=True, exist_ok=True)
+        self.files = f'workdir = "{shared}/work"'
         return (f'[backend.lab]\ntype = "kubernetes"\nkubeconfig = "{self.lab.kubeconfig("admin")}"\n'
                 f'agent_image = "{self.agent}"\nimage = "{self.image}"\nhost_network = true\npatience = "5s"\n'
-                'start_patience = "20s"\nnode_patience = "3s"\n')
+                f'start_patience = "20s"\nnode_patience = "3s"\njobs = "{shared}/jobs"\n'
+                f'[backend.lab.volumes]\n"{shared}" = "host"\n')
 
     def pods(self, job):
         return self.lab.api.get("/api/v1/namespaces/default/pods", labelSelector=f"sust/job={job}")["items"]
@@ -235,6 +293,15 @@ class KubernetesSite(BackEnd):
             yield
         finally:
             self.lab.apiserver.start()
+            self.lab.wait_for_apiserver()
+
+    @contextlib.contextmanager
+    def silent(self):
+        self.lab.apiserver.freeze()
+        try:
+            yield
+        finally:
+            self.lab.apiserver.thaw()
             self.lab.wait_for_apiserver()
 
     @contextlib.contextmanager

@@ -113,6 +113,29 @@ Result<int> job_ls(Context& context, const Arguments&) {
     return 0;
 }
 
+void print_artifacts(const Context& context, const nlohmann::json& job) {
+    const auto inputs = job.value("inputs", nlohmann::json::array());
+    const auto outputs = job.value("outputs", nlohmann::json::array());
+    if (!inputs.empty()) {
+        std::cout << '\n';
+        print_list(context, inputs,
+                   {{"artifact", "INPUT"},
+                    {"digest", "DIGEST", Column::Form::digest},
+                    {"name", "NAME"},
+                    {"path", "SEEN AT"}},
+                   "");
+    }
+    if (!outputs.empty()) {
+        std::cout << '\n';
+        print_list(context, outputs,
+                   {{"name", "OUTPUT"},
+                    {"kind", "KIND"},
+                    {"digest", "DIGEST", Column::Form::digest},
+                    {"path", "LEFT AT"}},
+                   "");
+    }
+}
+
 Result<int> job_show(Context& context, const Arguments& arguments) {
     Api api(context);
     const auto job = TRY(api.get(api_path("jobs", arguments.one("JOB"))));
@@ -128,6 +151,7 @@ Result<int> job_show(Context& context, const Arguments& arguments) {
                     {"finished", "FINISHED", Column::Form::time},
                     {"reason", "WHY"}},
                    "no attempt has ended");
+        print_artifacts(context, job);
     }
     return 0;
 }

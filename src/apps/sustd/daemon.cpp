@@ -136,24 +136,26 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     const auto prober = fleet::make_http_prober(loop);
     const auto fleet =
         TRY(open_fleet(setup, {database, store, backends, *prober, clock}, secret, log));
-    const auto runs =
-        TRY(tune::Runs::open({.database = database,
-                              .store = store,
-                              .backends = backends,
-                              .clock = clock,
-                              .log = log.component("runs"),
-                              .places = places,
-                              .root = setup.root,
-                              .offload = [&loop](auto work, auto done) {
-                                  return loop.offload(std::move(work), std::move(done));
-                              }}));
+    const auto offload = [&loop](auto work, auto done) {
+        return loop.offload(std::move(work), std::move(done));
+    };
+    const auto runs = TRY(tune::Runs::open({.database = database,
+                                            .store = store,
+                                            .backends = backends,
+                                            .clock = clock,
+                                            .log = log.component("runs"),
+                                            .places = places,
+                                            .root = setup.root,
+                                            .offload = offload}));
 
     auto jobs = TRY(control::Jobs::open({.database = database,
                                          .backends = backends,
                                          .clock = clock,
                                          .log = log.component("jobs"),
                                          .places = places,
-                                         .root = setup.root}));
+                                         .root = setup.root,
+                                         .store = store,
+                                         .offload = offload}));
 
     control::Api api({.loop = loop,
                       .clock = clock,

@@ -8,6 +8,7 @@
 
 #include "cluster/kubernetes/check.h"
 #include "cluster/kubernetes/job.h"
+#include "cluster/kubernetes/volumes.h"
 #include "cluster/kubernetes/watcher.h"
 #include "core/fd.h"
 #include "core/id.h"
@@ -137,10 +138,14 @@ std::set<Capability> Kubernetes::capabilities() const {
     if (!options_of_.service_accounts.empty()) {
         able.insert(Capability::principals);
     }
+    if (kubernetes::sees_jobs(options_of_)) {
+        able.insert(Capability::files);
+    }
     return able;
 }
 
 Result<void> Kubernetes::accepts(const JobSpec& spec) const {
+    TRY(check_files(spec, options_of_));  // its words say more than a capability
     TRY(check_capabilities(spec, *this));
     TRY(check_request(spec, options_of_));
     return options_of_.fixed_nodes && !context_.machines.empty()

@@ -119,7 +119,7 @@ json volumes_of(const Order& order, const KubernetesOptions& options) {
          {{"name", "wishes"},
           {"downwardAPI",
            {{"items", json::array({wish("cancel", k_cancel), wish("head", k_head)})}}}}});
-    for (auto& volume : shared_volumes(order.spec, options.volumes)) {
+    for (auto& volume : shared_volumes(order.spec, options)) {
         volumes.push_back(std::move(volume));
     }
     return volumes;
@@ -142,13 +142,13 @@ json main_container(const Order& order, int rank, const KubernetesOptions& optio
     const auto& spec = order.spec;
     auto mounts = json::array(
         {mount("sust", "/sust"), mount("job", "/sust/job"), mount("wishes", "/sust/wishes")});
-    for (auto& shared : shared_mounts(spec, options.volumes)) {
+    for (auto& shared : shared_mounts(spec, options)) {
         mounts.push_back(std::move(shared));
     }
     return {{"name", "main"},
             {"image", spec.image.empty() ? options.image : options.images.at(spec.image)},
             {"command", json::array({"/sust/bin/sust-agent", "job", "--directory",
-                                     "/sust/jobs/" + spec.token.value, "--epoch",
+                                     std::string(k_pod_jobs) + spec.token.value, "--epoch",
                                      std::to_string(order.epoch), "--pod", "/sust"})},
             {"env", environment_of(order, rank)},
             {"resources", resources_of(spec, options)},

@@ -38,10 +38,11 @@ class Simulated final : public Book {
 
     std::string_view name() const override { return simulated_.name; }
     std::set<Capability> capabilities() const override {
-        return {Capability::several_nodes, Capability::several_tasks,   Capability::gpus,
-                Capability::memory_limits, Capability::time_limits,     Capability::priorities,
-                Capability::partitions,    Capability::exclude_nodes,   Capability::hold_nodes,
-                Capability::job_directory, Capability::start_estimates, Capability::notice};
+        return {Capability::several_nodes, Capability::several_tasks, Capability::gpus,
+                Capability::memory_limits, Capability::time_limits,   Capability::priorities,
+                Capability::partitions,    Capability::exclude_nodes, Capability::hold_nodes,
+                Capability::files,         Capability::job_directory, Capability::start_estimates,
+                Capability::notice};
     }
     std::optional<Duration> longest(const JobSpec& spec) const override {
         const auto* partition = context_.partition_of(spec);

@@ -300,6 +300,11 @@ Result<void> SlurmJob::begin() {
 }
 
 std::optional<Sight> SlurmJob::ask_to_submit() {
+    if (!context_.site) {  // a request beyond what its partition allows would wait for ever
+        return Sight{.event = Event::waiting,
+                     .reason = context_.trouble.empty() ? "Slurm's partitions are not known yet"
+                                                        : context_.trouble};
+    }
     const auto* partition = context_.partition_of(kept_.spec());
     const auto submission = submission_of(kept_, principal(), context_.options,
                                           partition == nullptr ? std::nullopt : partition->longest);

@@ -121,7 +121,8 @@ std::set<Capability> Slurm::capabilities() const {
                              Capability::memory_limits, Capability::time_limits,
                              Capability::priorities,    Capability::partitions,
                              Capability::exclude_nodes, Capability::start_estimates,
-                             Capability::hold_nodes,    Capability::job_directory};
+                             Capability::hold_nodes,    Capability::files,
+                             Capability::job_directory};
     if (!principals_.empty()) {
         all.insert(Capability::principals);
     }

@@ -1,0 +1,24 @@
+#pragma once
+
+// Files that a job has left, into the store. Who left them is not trusted: no symbolic link is
+// followed on the way, nothing but plain files is opened, and all of it as their owner.
+
+#include <vector>
+
+#include "cluster/scheduler.h"
+#include "store/store.h"
+
+namespace sust::control {
+
+struct LeftFiles {
+    std::vector<store::File> files;  // paths in the folder, in their order; or the file's own name
+    bool is_folder = false;
+};
+
+// `path` is relative to `folder`. not_found: it is not there; invalid: a link, a device, an empty
+// folder; too_large: more files or deeper folders than an artifact has. Blocks: on the pool.
+core::Result<LeftFiles> take_left_files(const core::Path& folder, const core::Path& path,
+                                        const std::optional<core::Identity>& owner,
+                                        store::Store& store);
+
+}  // namespace sust::control
