@@ -1,58 +1,21 @@
 """Jobs on a real Kubernetes: what they become, and what neither it nor its failures may do to them."""
 
 import os
-import shutil
 import signal
 
 import pytest
 
 from cluster.jobs import Jobs
+from cluster.kubernetes_site import PODS, Site, load_agent
 from conftest import REPOSITORY, wait_for
-from labs.kubernetes.images import BUSYBOX
-from labs.kubernetes.oci import write_archive
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-AGENT = "lab.local/sust-agent:1"
-PODS = "/api/v1/namespaces/{}/pods"
 
 
 @pytest.fixture(scope="module")
 def lab(kubernetes, build, tmp_path_factory):
-    """Nodes that have the agent's image: a folder with that one static file."""
-    root = tmp_path_factory.mktemp("agent") / "root"
-    root.mkdir()
-    shutil.copy2(build / "bin/sust-agent", root / "sust-agent")
-    kubernetes.load_images([write_archive(root.parent / "agent.tar", AGENT, root, ["/sust-agent"])])
+    load_agent(kubernetes, build, tmp_path_factory.mktemp("agent"))
     return kubernetes
-
-
-class Site:
-    """sustd with one Kubernetes back end."""
-
-    def __init__(self, lab, sust, folder, config, text="", namespace="default"):
-        self.lab, self.sust, self.namespace = lab, sust, namespace
-        (sust.root / "config").mkdir(parents=True)
-        (sust.root / "config/backends.toml").write_text(
-            f'[backend.lab]\ntype = "kubernetes"\nkubeconfig = "{config}"\nagent_image = "{AGENT}"\n'
-            f'image = "{BUSYBOX}"\nhost_network = true\npatience = "5s"\nstart_patience = "20s"\n'
-            f'node_patience = "3s"\n{text}\n')
-        sust.up()
-        self.jobs = Jobs(sust, folder, "lab")
-
-    def pods(self, job):
-        found = self.lab.api.get(PODS.format(self.namespace), labelSelector=f"sust/job={job}")["items"]
-        return sorted(found, key=lambda pod: pod["metadata"]["name"])
-
-    def pod(self, job):
-        return wait_for(f"a pod of {job}", lambda: self.pods(job))[0]
-
-    def said(self, job, text):
-        return wait_for(f"'{text}' of {job}", lambda: text in self.jobs.out(job))
-
-    def gone(self, job):
-        path = f"/api/v1/namespaces/{self.namespace}/secrets"
-        wait_for(f"nothing is left of {job}", lambda: not self.pods(job) and not self.lab.api.get(
-            path, labelSelector=f"sust/job={job}")["items"])
 
 
 @pytest.fixture
@@ -121,6 +84,26 @@ def test_somebody_elses_deletion_is_a_cancellation_and_no_failure(site, jobs, la
     lab.api.delete(PODS.format("default") + "/" + site.pod(job)["metadata"]["name"])
     shown = jobs.end(job)
     assert shown["end"] == "cancelled" and "deleted" in shown["reason"], shown
+
+
+def test_a_deletion_by_force_is_no_lost_node(site, jobs, lab):
+    job = jobs.submit("echo here; exec sleep 600")
+    site.said(job, "here")
+    lab.kubectl("delete", "pod", site.pod(job)["metadata"]["name"], "--grace-period=0", "--force", "--wait=false")
+    assert jobs.end(job)["end"] == "cancelled"
+
+
+def test_a_further_attempt_waits_until_no_pod_of_an_earlier_one_is_there(site, jobs, lab):
+    """A finalizer of somebody else keeps the first attempt's pod."""
+    job = jobs.submit("echo attempt $SUST_JOB_EPOCH; test $SUST_JOB_EPOCH -ge 2 || { sleep 5; exit 1; }",
+                      '[retry]\ncount = 1\non = ["failed"]\nback_off = "1s"')
+    path = PODS.format("default") + "/" + site.pod(job)["metadata"]["name"]
+    lab.api.patch(path, {"metadata": {"finalizers": ["sust/words", "lab.example/keep"]}})
+    wait_for("the next attempt waits", lambda: (shown := jobs.show(job))["epoch"] == 2 and
+             "earlier attempt" in shown["reason"])
+    assert [pod["metadata"]["labels"]["sust/epoch"] for pod in site.pods(job)] == ["1"]
+    lab.api.patch(path, {"metadata": {"finalizers": None}})
+    assert jobs.end(job)["end"] == "completed" and jobs.out(job) == "attempt 2\n"
 
 
 def test_memory_over_its_limit_is_told_as_that(jobs):

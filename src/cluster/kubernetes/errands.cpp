@@ -121,22 +121,4 @@ Result<void> clean(Client& client, const std::string& space, const std::vector<W
     return client.remove(secrets_path(space) + "/" + secret, "", {});
 }
 
-std::optional<End> deleted_by(Client& client, const std::string& space, const std::string& uid) {
-    const auto events = client.get(fmt::format("/api/v1/namespaces/{}/events", space),
-                                   {{"fieldSelector", "involvedObject.uid=" + uid}});
-    if (!events) {
-        return std::nullopt;
-    }
-    for (const auto& event : events->value("items", json::array())) {
-        const auto reason = event.is_object() ? event.value("reason", "") : "";
-        if (reason == "Preempted" || reason == "Evicted") {
-            return End::preempted;
-        }
-        if (reason == "TaintManagerEviction" || reason == "NodeControllerEviction") {
-            return End::node_lost;
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace sust::cluster::kubernetes

@@ -35,7 +35,4 @@ Result<void> remove_pods(Client& client, const std::string& space, const std::ve
 Result<void> clean(Client& client, const std::string& space, const std::vector<Wish>& pods,
                    const std::string& secret, Duration grace);
 
-// Who deleted a pod, if an event says so: the scheduler for another one, a node's taint.
-std::optional<End> deleted_by(Client& client, const std::string& space, const std::string& uid);
-
 }  // namespace sust::cluster::kubernetes

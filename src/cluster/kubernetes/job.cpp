@@ -73,6 +73,11 @@ void Context::clean(const Token& token, std::int64_t epoch, Duration grace) {
     }
 }
 
+bool Context::has_older(const Token& token, std::int64_t epoch) const {
+    const auto first = pods.lower_bound({token, 0});
+    return first != pods.end() && first->first.first == token && first->first.second < epoch;
+}
+
 // `ask` on a thread of the back end, `then` with its answer if this attempt is still the one.
 template <class Answer, class Ask, class Then>
 bool KubernetesJob::post(Worker& worker, Ask ask, Then then) {
@@ -143,6 +148,11 @@ std::optional<Sight> KubernetesJob::see_absent() {
     }
     if (now < next_try_) {
         return Sight{.event = Event::waiting, .reason = trouble_};
+    }
+    // The sweep removes them; two attempts at once are kept apart as far as the API server knows.
+    if (context_.has_older(status().token, status().epoch)) {
+        return Sight{.event = Event::waiting,
+                     .reason = "a pod of an earlier attempt is still there"};
     }
     return ask_to_make();
 }
@@ -372,7 +382,7 @@ Result<void> KubernetesJob::stop() {
     return {};
 }
 
-// The last lines and who deleted it, before the job is told to have ended and its pods are let go.
+// The last lines and why it was deleted, before the job has ended and its pods are let go.
 void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
     struct Source {
         std::string path;
@@ -386,12 +396,11 @@ void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
                                number == 0 ? kept_.files().out() : kept_.files().err()});
         }
     }
-    const auto& deciding = pods.at(rank);
-    ending_ = post<std::optional<End>>(
+    ending_ = post<std::optional<Deletion>>(
         context_.asks,
         [&client = context_.asking, &log = context_.log, space = context_.space, sources,
-         uid = deciding.uid, was_deleted = end.was_deleted,
-         max = context_.options.book.log_bytes]() -> std::optional<End> {
+         &options = context_.options, deciding = pods.at(rank), was_deleted = end.was_deleted,
+         max = context_.options.book.log_bytes]() -> std::optional<Deletion> {
             for (const auto& source : sources) {
                 Result<void> brought;
                 for (int i = 0; i < k_last_log_tries; ++i) {
@@ -405,20 +414,22 @@ void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
                              {{"error", core::to_string(brought.error())}});
                 }
             }
-            return was_deleted ? deleted_by(client, space, uid) : std::nullopt;
+            return was_deleted ? why_deleted(client, space, deciding, options) : std::nullopt;
         },
-        [this, end](const std::optional<End>& by_event) { on_end(end, by_event); });
+        [this, end](const std::optional<Deletion>& deletion) { on_end(end, deletion); });
 }
 
-void KubernetesJob::on_end(PodEnd end, std::optional<End> by_event) {
+void KubernetesJob::on_end(PodEnd end, const std::optional<Deletion>& deletion) {
     ending_ = false;
     const bool stopped = !end.word || end.word->reason == ExitReason::stopped;
     if (cancelled_ && stopped && end.end != End::out_of_memory) {
         end.end = End::cancelled;
         end.reason = "cancelled";
-    } else if (end.was_deleted && by_event) {
-        end.end = *by_event;
-        end.reason = fmt::format("Kubernetes: {}", to_string(*by_event));
+    } else if (end.was_deleted && deletion) {
+        end.end = deletion->end;
+        end.reason = deletion->why;
+    } else if (end.was_deleted && end.end == End::cancelled) {
+        end.end = context_.options.deleted;
     }
     if (end.word && !(cancelled_ && stopped)) {
         const auto written = core::write_file(kept_.files().exit(), exit_text(*end.word), 0600);

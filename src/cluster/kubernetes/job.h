@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cluster/book.h"
+#include "cluster/kubernetes/deletion.h"
 #include "cluster/kubernetes/errands.h"
 #include "cluster/kubernetes/nodes.h"
 #include "cluster/worker.h"
@@ -35,6 +36,8 @@ struct Context {
     std::size_t running = 0;
     std::set<AttemptKey> cleaning{};
 
+    // Whether a pod of an earlier attempt is there.
+    bool has_older(const Token& token, std::int64_t epoch) const;
     // Removes what is left of an attempt; what fails is tried again by the next sweep.
     void clean(const Token& token, std::int64_t epoch, Duration grace);
 };
@@ -64,7 +67,7 @@ class KubernetesJob final : public BookedJob {
     std::optional<Sight> ask_to_make();
     void on_made(const Result<void>& made);
     void ask_for_end(const Pods& pods, int rank, PodEnd end);
-    void on_end(PodEnd end, std::optional<End> by_event);
+    void on_end(PodEnd end, const std::optional<Deletion>& deletion);
     void ask_for_log(Duration least);
     void keep_mark();
     void wish(const Pods& pods, bool cancel, const std::string& head);

@@ -27,6 +27,7 @@ struct KubernetesOptions {
     std::string gpu_label = "nvidia.com/gpu.product";  // of nodes, for a type that is asked for
     std::string queue;                                 // Kueue's local queue where a job names none
     std::string network;                               // see Scheduler::network
+    End deleted = End::cancelled;  // what a deletion is that nobody explains; or preempted
     bool host_network = false;
     bool fixed_nodes = true;  // what no node has is refused; false: nodes may be added
     Duration patience = std::chrono::seconds(30);        // for one call

@@ -74,8 +74,7 @@ bool is_chosen(const JobSpec& spec, const Machine& machine, const KubernetesOpti
            (spec.shape.gpus.type.empty() || has(options.gpu_label, spec.shape.gpus.type)) &&
            std::all_of(options.node_selector.begin(), options.node_selector.end(),
                        [&](const auto& wanted) { return has(wanted.first, wanted.second); }) &&
-           std::all_of(machine.taints.begin(), machine.taints.end(),
-                       [&](const auto& taint) { return is_tolerated(taint, options); });
+           !repelled_by(machine, options);
 }
 
 // What it lacks for one pod; empty: nothing.
@@ -136,6 +135,13 @@ Result<Machine> read_machine(const json& object, const KubernetesOptions& option
     }
     machine.node.observed = now;
     return machine;
+}
+
+std::optional<std::string> repelled_by(const Machine& machine, const KubernetesOptions& options) {
+    const auto found =
+        std::find_if(machine.taints.begin(), machine.taints.end(),
+                     [&](const auto& taint) { return !is_tolerated(taint, options); });
+    return found == machine.taints.end() ? std::optional<std::string>() : found->first;
 }
 
 json hold_object(std::string_view node, const std::string& reason) {

@@ -3,6 +3,7 @@
 // The nodes of a cluster: what they have, who holds them, and whether a job could ever run there.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Machine {
 // invalid: it has no name.
 Result<Machine> read_machine(const nlohmann::json& object, const KubernetesOptions& options,
                              core::WallTime now);
+
+// The first of its taints that our pods do not tolerate; nothing: none.
+std::optional<std::string> repelled_by(const Machine& machine, const KubernetesOptions& options);
 
 // Server-side apply of what we say about the node; nothing of it gives back what is ours alone.
 nlohmann::json hold_object(std::string_view node, const std::string& reason);

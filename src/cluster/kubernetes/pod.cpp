@@ -88,6 +88,8 @@ void read_conditions(const json& conditions, Pod& pod) {
     }
 }
 
+constexpr std::string_view k_by_taint = "DeletionByTaintManager";
+
 struct Meaning {
     std::string_view said;
     End end;
@@ -106,7 +108,7 @@ constexpr std::array k_meanings = {
     Meaning{"Shutdown", End::node_lost},
     Meaning{"NodeShutdown", End::node_lost},
     Meaning{"Terminated", End::node_lost},
-    Meaning{"DeletionByTaintManager", End::node_lost},
+    Meaning{k_by_taint, End::node_lost},
     Meaning{"DeletionByPodGC", End::node_lost},
 };
 
@@ -140,7 +142,9 @@ PodEnd end_with_word(const Pod& pod, ExitWord word) {
     }
     if (word.reason == ExitReason::stopped) {
         if (const auto meant = meaning_of(pod)) {
-            end.end = *meant;
+            // A node that still asks its pods to end is not lost, whatever taint it has.
+            const bool tainted = pod.reason.empty() && pod.disruption == k_by_taint;
+            end.end = tainted ? End::preempted : *meant;
             end.reason = kubernetes_says(pod);
             return end;
         }
@@ -184,6 +188,12 @@ std::optional<PodEnd> end_of_phase(const Pod& pod, core::WallTime now) {
     PodEnd end{.finished = now};
     if (pod.phase == "Failed" || pod.phase == "Succeeded") {
         const auto meant = meaning_of(pod);
+        if (!meant && pod.deleted_by) {
+            end.was_deleted = true;
+            end.end = End::cancelled;
+            end.reason = "its pod was deleted by somebody while it started";
+            return end;
+        }
         end.end = meant ? *meant : End::start_failed;
         if (end.end == End::time_limit && !began) {
             end.end = End::start_failed;
@@ -193,6 +203,7 @@ std::optional<PodEnd> end_of_phase(const Pod& pod, core::WallTime now) {
     }
     const bool silent = pod.deleted_by && now > *pod.deleted_by + k_confirm;
     if (silent || (pod.confirmed && began)) {  // a kubelet would have said how it ended
+        end.was_deleted = !silent;
         end.end = End::node_lost;
         end.reason = fmt::format("node {} does not answer", pod.node);
         return end;
@@ -219,6 +230,7 @@ Result<Pod> read_pod(const json& object) {
     const auto rank = TRY(core::parse_integer(text(labels, k_rank)));
     pod.name = text(metadata, "name");
     pod.uid = text(metadata, "uid");
+    pod.created = time(metadata, "creationTimestamp");
     if (pod.epoch < 1 || rank < 0 || rank > k_ranks_max || pod.name.empty() || pod.uid.empty()) {
         return fail(Fault::invalid,
                     "a pod with our labels is none of ours: " + core::printable(pod.name));

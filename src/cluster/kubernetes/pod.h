@@ -46,6 +46,7 @@ struct Pod {
     std::string message;
     std::string unschedulable;  // why no node was found
     std::string disruption;     // the condition DisruptionTarget's reason (1.26 and newer)
+    core::WallTime created{};
     std::optional<core::WallTime> deleted_by{};  // to be gone then, as somebody asked
     bool confirmed = false;  // deleted, and its node (if it had one) has ended it
     Container agent;         // the init container that brings the wrapper
@@ -61,7 +62,7 @@ struct PodEnd {
     std::string reason;
     std::optional<ExitWord> word{};  // that is believed as it is; else the end is ours to say
     core::WallTime finished{};
-    bool was_deleted = false;  // by somebody else; events may say by whom
+    bool was_deleted = false;  // by somebody else; see why_deleted
 };
 // Nothing while it has not ended.
 std::optional<PodEnd> end_of(const Pod& pod, core::WallTime now);

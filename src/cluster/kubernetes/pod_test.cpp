@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "cluster/kubernetes/deletion.h"
 #include "cluster/kubernetes/manifest.h"
 #include "cluster/kubernetes/nodes.h"
 #include "cluster/kubernetes/pod_log.h"
@@ -106,6 +107,11 @@ TEST(Pod, KubernetesKnowsWhyACommandWasKilled) {
                                                          {"status", "True"},
                                                          {"reason", "PreemptionByScheduler"}}})}};
     EXPECT_EQ(end(pod(ended(143, stopped, "Error", disrupted)))->end, End::preempted);
+    auto tainted = disrupted;
+    tainted["conditions"][0]["reason"] = "DeletionByTaintManager";
+    EXPECT_EQ(end(pod(ended(143, stopped, "Error", tainted)))->end, End::preempted)
+        << "its node still asked it to end";
+    EXPECT_EQ(end(pod(ended(137, "", "Error", tainted)))->end, End::node_lost);
 }
 
 TEST(Pod, OneThatSomebodyDeletedIsCancelledUnlessItHadEndedByItself) {
@@ -113,6 +119,36 @@ TEST(Pod, OneThatSomebodyDeletedIsCancelledUnlessItHadEndedByItself) {
     EXPECT_TRUE(asked->was_deleted);
     EXPECT_EQ(asked->end, End::cancelled);
     EXPECT_EQ(end(pod(ended(0, word(0), "Completed"), k_deleted))->word->status, 0);
+    const auto starting = end(pod({{"phase", "Failed"}}, k_deleted));
+    EXPECT_TRUE(starting->was_deleted) << "its start was ended and did not fail";
+}
+
+// --- Why one was deleted ---------------------------------------------------------------------
+
+TEST(Deletion, IsWhatTheEventsOfThisPodSay) {
+    const auto stopped = *read_pod(pod(ended(143, word(143, ExitReason::stopped)),
+                                       {{"creationTimestamp", "2026-01-01T00:00:00Z"}}));
+    const auto silent = *read_pod(pod(ended(137, ""), k_deleted));
+    const auto event = [](const std::string& reason, const std::string& message,
+                          const std::string& uid, const std::string& when) {
+        return json{{"items", json::array({{{"reason", reason},
+                                            {"message", message},
+                                            {"involvedObject", {{"uid", uid}}},
+                                            {"lastTimestamp", when}}})}};
+    };
+    const auto taint = [&](const std::string& message, const std::string& when) {
+        return event("TaintManagerEviction", message, "", when);  // it names no uid
+    };
+    const std::string after = "2026-01-01T00:30:00Z";
+    EXPECT_EQ(said_by_events(event("Preempted", "by x", "u", after), stopped)->end, End::preempted);
+    EXPECT_FALSE(said_by_events(event("Preempted", "by x", "other", after), stopped));
+    EXPECT_FALSE(said_by_events(event("Killing", "", "u", after), stopped));
+    EXPECT_EQ(said_by_events(taint("Marking for deletion", after), stopped)->end, End::preempted);
+    EXPECT_EQ(said_by_events(taint("Marking for deletion", after), silent)->end, End::node_lost);
+    EXPECT_FALSE(said_by_events(taint("Cancelling deletion", after), stopped));
+    EXPECT_FALSE(said_by_events(taint("Marking for deletion", "2025-12-31T23:00:00Z"), stopped))
+        << "of an earlier pod of that name";
+    EXPECT_FALSE(said_by_events({{"items", json::array({1, "x", json::object()})}}, stopped));
 }
 
 TEST(Pod, ANodeThatDoesNotConfirmADeletionIsLost) {
@@ -256,6 +292,34 @@ TEST(Machines, AreCountedByWhatTheyHaveAndWhomTheyRepel) {
     EXPECT_EQ(fits(asked, machines, options()).error().where, "cpus_per_task");
     asked.shape = {.gpus = {.count = 1}};
     EXPECT_EQ(fits(asked, machines, options()).error().where, "gpus");
+}
+
+TEST(Deletion, IsWhatTheStateOfTheNodeSaysWhereNoEventDoes) {
+    const auto stopped = *read_pod(pod(ended(143, word(143, ExitReason::stopped))));
+    const auto node = [](json spec, const char* ready, json annotations = json::object()) {
+        return json{
+            {"metadata", {{"name", "n1"}, {"annotations", std::move(annotations)}}},
+            {"spec", std::move(spec)},
+            {"status", {{"conditions", json::array({{{"type", "Ready"}, {"status", ready}}})}}}};
+    };
+    const auto said = [&](const json& of) { return said_by_node(of, stopped, options()); };
+    EXPECT_EQ(said(nullptr)->end, End::node_lost) << "it is no more";
+    EXPECT_EQ(said(node(json::object(), "Unknown"))->end, End::node_lost);
+    EXPECT_FALSE(said(node(json::object(), "True"))) << "somebody deleted the pod";
+    EXPECT_EQ(said(node({{"unschedulable", true}}, "True"))->end, End::preempted);
+    EXPECT_THAT(said(node({{"unschedulable", true}}, "True", {{k_hold, "fan"}}))->why,
+                HasSubstr("fan"));
+    const auto taint = [](const char* key, const char* value) {
+        return json{
+            {"taints", json::array({{{"key", key}, {"value", value}, {"effect", "NoExecute"}}})}};
+    };
+    EXPECT_EQ(said(node(taint("broken", ""), "True"))->end, End::preempted);
+    EXPECT_FALSE(said(node(taint("hpc", "true"), "True"))) << "its pods tolerate that";
+    const auto forced = *read_pod(pod(k_running, {{"deletionTimestamp", "2026-01-01T00:59:59Z"},
+                                                  {"deletionGracePeriodSeconds", 0}}));
+    const auto ready = node(json::object(), "True");
+    EXPECT_EQ(said_by_node(ready, forced, options())->end, End::cancelled);
+    EXPECT_EQ(said_by_node(nullptr, forced, options())->end, End::node_lost);
 }
 
 TEST(PodLog, GoesOnWhereItWasAlsoAfterItWasRotated) {

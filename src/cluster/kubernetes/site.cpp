@@ -52,6 +52,14 @@ Result<void> read_pods(KubernetesOptions& options, const TomlTable& table) {
     options.queue = TRY(table.text("queue")).value_or("");
     options.gpu_resource = TRY(table.text("gpu_resource")).value_or(options.gpu_resource);
     options.gpu_label = TRY(table.text("gpu_label")).value_or(options.gpu_label);
+    const auto deleted =
+        TRY(table.text("deleted")).value_or(std::string(to_string(options.deleted)));
+    if (deleted != to_string(End::cancelled) && deleted != to_string(End::preempted)) {
+        return fail(Fault::invalid,
+                    "'" + core::printable(deleted) + "' is no meaning of a deletion",
+                    {.where = table.where("deleted"), .hint = "\"cancelled\" or \"preempted\""});
+    }
+    options.deleted = TRY(parse_end(deleted));
     options.host_network = TRY(table.boolean("host_network")).value_or(false);
     options.fixed_nodes = TRY(table.boolean("fixed_nodes")).value_or(true);
     for (const auto& [least, name] : options.priority_classes) {
