@@ -29,6 +29,7 @@ enum class Capability {
     exclude_nodes,
     start_estimates,
     hold_nodes,
+    drain_nodes,
     principals,     // runs a job as somebody else
     job_directory,  // the job's files are seen by both sides
     this_machine,   // jobs run where the controller does: its sockets and folders are theirs
@@ -74,6 +75,17 @@ struct Outlook {
     std::optional<core::WallTime> start;  // nothing: the back end cannot say
     std::string where;                    // a partition, nodes, a namespace
     std::string why;
+};
+
+// What became of our jobs on a node that is drained, one entry for each of their parts there.
+struct Drained {
+    struct Part {
+        Token token;
+        std::string what;  // the scheduler's name of it
+        bool gone = false;
+        std::string why;  // it is still there
+    };
+    std::vector<Part> parts;
 };
 
 class Scheduler;
@@ -127,6 +139,9 @@ class Scheduler {
     // Takes no further job on the node until release, and what runs goes on. A node that somebody
     // else holds keeps their reason, and release leaves it to them (conflict).
     virtual void hold(std::string_view node, std::string_view reason, Then<void> then) = 0;
+    // hold, and what of ours runs there is `preempted`, as far as the scheduler allows in time.
+    virtual void drain(std::string_view node, std::string_view reason, Duration within,
+                       Then<Drained> then);
     virtual void release(std::string_view node, Then<void> then) = 0;
     virtual void outlook(const JobSpec& spec, Then<Outlook> then) = 0;
     virtual void check(Then<std::vector<CheckLine>> then) = 0;
