@@ -8,11 +8,11 @@ namespace sust::cluster {
 
 namespace {
 
-constexpr std::array<std::string_view, 16> k_capabilities = {
-    "several_nodes", "several_tasks",   "gpus",       "memory_limits",
-    "time_limits",   "notice",          "priorities", "partitions",
-    "exclude_nodes", "start_estimates", "hold_nodes", "principals",
-    "job_directory", "this_machine",    "files",      "images"};
+constexpr std::array<std::string_view, 17> k_capabilities = {
+    "several_nodes", "several_tasks", "gpus",       "memory_limits", "time_limits",
+    "notice",        "priorities",    "partitions", "exclude_nodes", "start_estimates",
+    "hold_nodes",    "drain_nodes",   "principals", "job_directory", "this_machine",
+    "files",         "images"};
 constexpr std::array<std::string_view, 6> k_node_states = {"idle",    "busy", "draining",
                                                            "drained", "down", "unknown"};
 
@@ -59,6 +59,13 @@ Result<void> check_capabilities(const JobSpec& spec, const Scheduler& scheduler)
         }
     }
     return {};
+}
+
+void Scheduler::drain(std::string_view, std::string_view, Duration, Then<Drained> then) {
+    then(core::fail(
+        core::Fault::invalid,
+        fmt::format("the back end {} cannot do {}", name(), to_string(Capability::drain_nodes)),
+        {.where = "drain", .hint = "hold the node without it, and cancel or await its jobs"}));
 }
 
 }  // namespace sust::cluster

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cluster/job.h"
+#include "cluster/node.h"
 #include "core/identity.h"
 
 namespace sust::cluster {
@@ -30,6 +31,7 @@ enum class Capability {
     exclude_nodes,
     start_estimates,
     hold_nodes,
+    drain_nodes,
     principals,     // runs a job as somebody else
     job_directory,  // the job's files are seen by both sides
     this_machine,   // jobs run where the controller does: its sockets and folders are theirs
@@ -37,22 +39,6 @@ enum class Capability {
     images,         // starts a job in an image by itself; elsewhere the command is `sust run`
 };
 std::string_view to_string(Capability capability);
-
-enum class NodeState { idle, busy, draining, drained, down, unknown };
-std::string_view to_string(NodeState state);
-
-struct Node {
-    std::string name;
-    NodeState state = NodeState::unknown;
-    int cores = 0;
-    std::uint64_t memory_bytes = 0;
-    Gpus gpus;
-    std::vector<std::string> partitions;
-    bool held = false;        // by us
-    std::string hold_reason;  // ours
-    std::string reason;       // the scheduler's, or another administrator's
-    core::WallTime observed{};
-};
 
 struct LogChunk {
     std::string bytes;
@@ -139,6 +125,9 @@ class Scheduler {
     // Takes no further job on the node until release, and what runs goes on. A node that somebody
     // else holds keeps their reason, and release leaves it to them (conflict).
     virtual void hold(std::string_view node, std::string_view reason, Then<void> then) = 0;
+    // hold, and what of ours runs there is `preempted`, as far as the scheduler allows in time.
+    virtual void drain(std::string_view node, std::string_view reason, Duration within,
+                       Then<Drained> then);
     virtual void release(std::string_view node, Then<void> then) = 0;
     virtual void outlook(const JobSpec& spec, Then<Outlook> then) = 0;
     virtual void check(Then<std::vector<CheckLine>> then) = 0;

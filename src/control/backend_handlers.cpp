@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "control/json_body.h"
@@ -9,6 +10,10 @@ namespace sust::control {
 using nlohmann::json;
 
 namespace {
+
+// Seconds in which the jobs of a node may leave it.
+constexpr std::int64_t k_drain_grace = 300;
+constexpr std::int64_t k_drain_grace_max = 3600;
 
 json node_json(const cluster::Scheduler& scheduler, const cluster::Node& node) {
     return {{"name", node.name},
@@ -80,13 +85,46 @@ cluster::Scheduler::Then<void> answer_with(const ExchangePtr& exchange, std::str
     };
 }
 
+// What stays is no failure of the request: whoever asked is told and decides.
+cluster::Scheduler::Then<cluster::Drained> answer_with_drained(const ExchangePtr& exchange,
+                                                               std::string node) {
+    return [exchange, node = std::move(node)](const Result<cluster::Drained>& drained) {
+        if (!drained) {
+            return finish(exchange, tl::unexpected<core::Error>(drained.error()));
+        }
+        auto parts = json::array();
+        bool all = true;
+        for (const auto& part : drained->parts) {
+            all = all && part.gone;
+            parts.push_back({{"job", part.token.value},
+                             {"part", part.what},
+                             {"gone", part.gone},
+                             {"why", part.why}});
+        }
+        finish(exchange,
+               json_answer(200, {{"name", node}, {"drained", all}, {"parts", std::move(parts)}}));
+    };
+}
+
 Result<Answer> hold_node(Desk& desk, Ask& ask) {
     auto body = TRY(JsonBody::parse(ask.exchange->request().body));
     const auto reason = TRY(body.required_text("reason"));
     const auto backend = TRY(body.text("backend")).value_or("");
+    const bool drain = TRY(body.boolean("drain")).value_or(false);
+    const auto grace = TRY(body.integer("grace_seconds"));
     TRY(body.no_other_keys());
+    if (grace && (!drain || *grace < 0 || *grace > k_drain_grace_max)) {
+        return fail(Fault::invalid,
+                    fmt::format("'grace_seconds' is of a drain, and 0 to {}", k_drain_grace_max),
+                    {.where = "body.grace_seconds", .hint = "say \"drain\": true with it"});
+    }
     const auto& node = ask.name("name");
     auto* scheduler = TRY(scheduler_of(desk, node, backend));
+    if (drain) {
+        scheduler->drain(node, reason, std::chrono::seconds(grace.value_or(k_drain_grace)),
+                         answer_with_drained(ask.exchange, node));
+        return Answer();
+    }
     scheduler->hold(node, reason, answer_with(ask.exchange, node));
     return Answer();
 }
@@ -145,7 +183,7 @@ std::vector<Route> backend_routes() {
         {"GET", "/api/v1/nodes", "List the nodes of all back ends", list_nodes, {"backend"}},
         {"POST",
          "/api/v1/nodes/{name}/hold",
-         "Give a node no further job until it is released",
+         "Give a node no further job until it is released; with `drain` move its jobs off it",
          hold_node,
          {},
          Effect::changes},

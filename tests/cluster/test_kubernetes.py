@@ -376,6 +376,7 @@ def test_a_user_with_exactly_the_role_of_the_manual_can_do_all_that_jobs_need(la
         checked = sust.json("backend", "check", "lab", check=False)
         bad = [line for line in checked["checks"] if line["outcome"] == "bad"]
         assert bad == [], bad
+        assert next(line for line in checked["checks"] if line["what"] == "pods/eviction")["outcome"] == "good"
         job = site.jobs.submit("echo here; exit 3")
         shown = site.jobs.end(job)
         assert shown["exit_status"] == 3 and site.jobs.out(job) == "here\n"

@@ -56,8 +56,8 @@ Result<core::http::Response> Api::checked(Result<core::http::Response> response)
     return response;
 }
 
-Result<nlohmann::json> Api::call(core::http::Request request) {
-    const auto response = TRY(checked(client_.send(request, k_answer_within)));
+Result<nlohmann::json> Api::call(core::http::Request request, core::Duration more) {
+    const auto response = TRY(checked(client_.send(request, k_answer_within + more)));
     return parse(response);
 }
 
@@ -88,12 +88,14 @@ Result<nlohmann::json> Api::list(std::string_view target) {
     return items;
 }
 
-Result<nlohmann::json> Api::post(std::string_view target, const nlohmann::json& body) {
+Result<nlohmann::json> Api::post(std::string_view target, const nlohmann::json& body,
+                                 core::Duration more) {
     return call({.method = "POST",
                  .target = std::string(target),
                  .headers = {{"Content-Type", "application/json"},
                              {"Idempotency-Key", core::make_id(context_->clock, "req-")}},
-                 .body = body.dump()});
+                 .body = body.dump()},
+                more);
 }
 
 Result<nlohmann::json> Api::put(std::string_view target, const nlohmann::json& body) {

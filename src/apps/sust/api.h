@@ -21,7 +21,9 @@ class Api {
     Result<nlohmann::json> get(std::string_view target);
     // Every item of a paged list.
     Result<nlohmann::json> list(std::string_view target);
-    Result<nlohmann::json> post(std::string_view target, const nlohmann::json& body);
+    // `more`: how much longer than any answer may take this one is waited for.
+    Result<nlohmann::json> post(std::string_view target, const nlohmann::json& body,
+                                core::Duration more = {});
     Result<nlohmann::json> put(std::string_view target, const nlohmann::json& body);
     Result<nlohmann::json> remove(std::string_view target);
     // Hashes the file, then streams it to PUT /api/v1/blobs/DIGEST; answers
@@ -32,7 +34,7 @@ class Api {
                         const std::function<bool(const core::http::Event&)>& on_event);
 
   private:
-    Result<nlohmann::json> call(core::http::Request request);
+    Result<nlohmann::json> call(core::http::Request request, core::Duration more = {});
     Result<core::http::Response> checked(Result<core::http::Response> response) const;
 
     const Context* context_;

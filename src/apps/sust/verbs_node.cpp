@@ -10,6 +10,8 @@
 namespace sust::cli {
 namespace {
 
+constexpr core::Duration k_drain_grace = std::chrono::seconds(300);  // the API's
+
 const std::vector<Column> k_columns{{"name", "NODE"},
                                     {"backend", "BACK END"},
                                     {"state", "STATE"},
@@ -62,7 +64,40 @@ nlohmann::json with_backend(const Arguments& arguments, nlohmann::json body) {
     return body;
 }
 
+// The exit status says whether all have left, for scripts.
+Result<int> node_drain(Context& context, const Arguments& arguments) {
+    const auto& name = arguments.one("NODE");
+    nlohmann::json body{{"reason", arguments.one("--reason")}, {"drain", true}};
+    core::Duration grace = k_drain_grace;
+    if (const auto said = arguments.get("--grace")) {
+        grace = TRY(core::parse_duration(*said));
+        body["grace_seconds"] = std::chrono::duration_cast<std::chrono::seconds>(grace).count();
+    }
+    Api api(context);
+    const auto told =
+        TRY(api.post(api_path("nodes", name, "/hold"), with_backend(arguments, body), grace));
+    const bool drained = told.value("drained", false);
+    if (!context.json) {
+        print_list(context, told.value("parts", nlohmann::json::array()),
+                   {{"job", "JOB"}, {"part", "PART"}, {"gone", "GONE"}, {"why", "WHY NOT"}},
+                   "nothing of ours was there");
+    }
+    print_done(context, told,
+               drained ? fmt::format("{} takes no further job, and none of ours is there", name)
+                       : fmt::format("{} takes no further job; the same command tries again what "
+                                     "stays, and sust job cancel ends it",
+                                     name));
+    return drained ? 0 : core::exit_code(Fault::unavailable);
+}
+
 Result<int> node_hold(Context& context, const Arguments& arguments) {
+    if (arguments.has("--drain")) {
+        return node_drain(context, arguments);
+    }
+    if (arguments.has("--grace")) {
+        return core::fail(Fault::invalid, "--grace is the time of a drain",
+                          {.where = "--grace", .hint = "say --drain with it"});
+    }
     const auto& name = arguments.one("NODE");
     Api api(context);
     const auto held =
@@ -112,38 +147,43 @@ std::vector<Verb> node_verbs() {
     const Positional node{"NODE", "the node", Count::one, Completes::nodes};
     const Option backend{"--backend", "NAME", "only of this back end", Count::optional,
                          Completes::backends};
-    return {{.path = "node ls",
-             .summary = "the nodes of all back ends",
-             .options = {backend},
-             .examples = {"sust node ls"},
-             .run = node_ls},
-            {.path = "node show",
-             .summary = "one node",
-             .positionals = {node},
-             .options = {backend},
-             .examples = {"sust node show n1"},
-             .run = node_show},
-            {.path = "node hold",
-             .summary = "give a node no further job; what runs there goes on",
-             .positionals = {node},
-             .options = {{"--reason", "TEXT", "why, for whoever sees it", Count::one}, backend},
-             .examples = {"sust node hold n1 --reason 'fan is loud'"},
-             .run = node_hold},
-            {.path = "node release",
-             .summary = "give jobs to a node again that we held",
-             .positionals = {node},
-             .options = {backend},
-             .examples = {"sust node release n1"},
-             .run = node_release},
-            {.path = "backend ls",
-             .summary = "back ends and what each can do",
-             .examples = {"sust backend ls"},
-             .run = backend_ls},
-            {.path = "backend check",
-             .summary = "look at everything a back end needs, a line of each",
-             .positionals = {{"NAME", "the back end", Count::one, Completes::backends}},
-             .examples = {"sust backend check local"},
-             .run = backend_check}};
+    return {
+        {.path = "node ls",
+         .summary = "the nodes of all back ends",
+         .options = {backend},
+         .examples = {"sust node ls"},
+         .run = node_ls},
+        {.path = "node show",
+         .summary = "one node",
+         .positionals = {node},
+         .options = {backend},
+         .examples = {"sust node show n1"},
+         .run = node_show},
+        {.path = "node hold",
+         .summary = "give a node no further job; what runs there goes on, or leaves it (--drain)",
+         .positionals = {node},
+         .options = {{"--reason", "TEXT", "why, for whoever sees it", Count::one},
+                     {"--drain", "", "end our jobs there too, as preempted"},
+                     {"--grace", "DURATION", "how long they may take to be gone (5m)"},
+                     backend},
+         .examples = {"sust node hold n1 --reason 'fan is loud'",
+                      "sust node hold n1 --reason 'fan is loud' --drain --grace 10m"},
+         .run = node_hold},
+        {.path = "node release",
+         .summary = "give jobs to a node again that we held",
+         .positionals = {node},
+         .options = {backend},
+         .examples = {"sust node release n1"},
+         .run = node_release},
+        {.path = "backend ls",
+         .summary = "back ends and what each can do",
+         .examples = {"sust backend ls"},
+         .run = backend_ls},
+        {.path = "backend check",
+         .summary = "look at everything a back end needs, a line of each",
+         .positionals = {{"NAME", "the back end", Count::one, Completes::backends}},
+         .examples = {"sust backend check local"},
+         .run = backend_check}};
 }
 
 }  // namespace sust::cli

@@ -32,6 +32,7 @@ struct Right {
 };
 constexpr std::array k_rights = {
     Right{"create get list watch patch delete", "pods", "", false, Outcome::bad, "jobs"},
+    Right{"create", "pods", "eviction", false, Outcome::warning, "node hold --drain"},
     Right{"get", "pods", "log", false, Outcome::bad, "what jobs print"},
     Right{"create get delete", "secrets", "", false, Outcome::bad, "a job's own words"},
     Right{"list", "events", "", false, Outcome::warning, "who deleted a pod"},

@@ -220,6 +220,33 @@ Result<void> Client::remove(const std::string& path, std::string_view uid, Durat
     return {};
 }
 
+Eviction Client::evict(const std::string& path, const json& eviction) {
+    const auto response = send_once({.method = "POST",
+                                     .target = path + "/eviction",
+                                     .body = eviction.dump(),
+                                     .type = "application/json"},
+                                    core::Deadline(clock_, patience_));
+    if (!response) {
+        return {.why = core::to_string(response.error())};
+    }
+    if (response->status == 401) {
+        credentials_.reject();
+    }
+    // 409: another pod has the name by now, or a budget changed; both are seen in what is there.
+    if (response->status < 400 || response->status == 404 || response->status == 409) {
+        return {.taken = true};
+    }
+    auto refusal = refusal_of(response->status, response->body, "evict");
+    const auto said = json::parse(response->body, nullptr, false);
+    const auto causes = said.is_object() ? said.value("/details/causes"_json_pointer, json::array())
+                                         : json::array();
+    for (const auto& cause : causes) {
+        refusal.message += " " + core::printable(text_at(cause, "message"), 200);
+    }
+    return {.why = core::to_string(refusal),
+            .again = response->headers.get("Retry-After") ? pause_of(*response, 0) : Duration{}};
+}
+
 Result<std::string> Client::text(const std::string& path, const Query& query,
                                  std::size_t max_bytes) {
     auto response = TRY(send({.target = with_query(path, query), .max_bytes = max_bytes}));

@@ -17,6 +17,12 @@ namespace sust::cluster::kubernetes {
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
+struct Eviction {
+    bool taken = false;
+    std::string why{};  // not; a disruption budget is named
+    Duration again{};   // after which the server wants to be asked again
+};
+
 enum class WatchEnd {
     ended,  // as every watch does: begin again where it was
     gone,   // 410: what it was is forgotten; list again
@@ -36,6 +42,8 @@ class Client {
     Result<nlohmann::json> merge(const std::string& path, const nlohmann::json& patch);
     // Only the object with that uid (any, if empty); an absent one is fine.
     Result<void> remove(const std::string& path, std::string_view uid, Duration grace);
+    // Asks once to evict the pod at `path`, if it has that uid. Gone is as good as taken.
+    Eviction evict(const std::string& path, const nlohmann::json& eviction);
     // Text, as a pod's log.
     Result<std::string> text(const std::string& path, const Query& query, std::size_t max_bytes);
 

@@ -119,6 +119,25 @@ TEST(KubernetesClient, WhatAServerRefusesSaysWhatTheCallerDoes) {
     EXPECT_THAT(refusal_of(500, "<html>", "GET /x").message, HasSubstr("<html>"));
 }
 
+TEST(KubernetesClient, AnEvictionIsAskedForOnceAndTellsWhichBudgetForbidsIt) {
+    auto budget =
+        Response{.status = 429, .body = R"({"message":"Cannot evict pod","details":{"causes":[
+            {"reason":"DisruptionBudget","message":"The disruption budget b needs 1"}]}})"};
+    budget.headers.set("Retry-After", "3");
+    const Server server({budget, refusal(404, "gone"), refusal(403, "no right"), {.body = "{}"}});
+    Credentials credentials(server.access(), {}, k_clock);
+    Client client(credentials, k_clock, 10s);
+    const auto refused = client.evict("/p", {{"kind", "Eviction"}});
+    EXPECT_FALSE(refused.taken);
+    EXPECT_THAT(refused.why, HasSubstr("429 Cannot evict pod The disruption budget b needs 1"));
+    EXPECT_EQ(refused.again, 3s);
+    EXPECT_EQ(server.asked().size(), 1U);
+    EXPECT_EQ(server.asked().back().target, "/p/eviction");
+    EXPECT_TRUE(client.evict("/p", {}).taken) << "it is gone";
+    EXPECT_THAT(client.evict("/p", {}).why, HasSubstr("role"));
+    EXPECT_TRUE(client.evict("/p", {}).taken);
+}
+
 TEST(KubernetesClient, AListThatWasForgottenBetweenItsPagesBeginsAgain) {
     const Server server(
         {page({"a"}, "next"), refusal(410, "expired"), page({"b"}, "next"), page({"c"}, "")});

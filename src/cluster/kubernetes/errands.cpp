@@ -68,6 +68,18 @@ Result<void> let_go(Client& client, const std::string& path) {
     return unless_gone(client.merge(path, patch));
 }
 
+// Which version of an eviction the server takes: it says so of the subresource.
+Result<std::string> eviction_version(Client& client) {
+    const auto group = TRY(client.get("/api/v1"));
+    for (const auto& one : group.value("resources", json::array())) {
+        if (one.is_object() && one.value("name", "") == "pods/eviction") {
+            return one.value("group", "policy") + "/" + one.value("version", "v1");
+        }
+    }
+    return fail(Fault::invalid, "the API server has no evictions",
+                {.where = "/api/v1", .hint = "cancel the jobs of the node: sust job cancel"});
+}
+
 }  // namespace
 
 std::string pods_path(const std::string& space) {
@@ -93,6 +105,18 @@ Result<void> tell(Client& client, const std::string& space, const std::vector<Wi
                                      wishes_object(pod.pod, pod.uid, cancel, head))));
     }
     return {};
+}
+
+std::map<std::string, Eviction> evict(Client& client, const std::string& space,
+                                      const std::vector<Wish>& pods) {
+    std::map<std::string, Eviction> answers;
+    const auto version = eviction_version(client);
+    for (const auto& pod : pods) {
+        answers[pod.uid] = version ? client.evict(pods_path(space) + "/" + pod.pod,
+                                                  eviction_object(pod.pod, pod.uid, *version))
+                                   : Eviction{.why = core::to_string(version.error())};
+    }
+    return answers;
 }
 
 Result<void> remove_pods(Client& client, const std::string& space, const std::vector<Wish>& pods) {

@@ -3,6 +3,7 @@
 // What the back end's threads do for one job: each is a few calls with deadlines, may be repeated,
 // and touches nothing of the loop's.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ struct Wish {
 };
 Result<void> tell(Client& client, const std::string& space, const std::vector<Wish>& pods,
                   bool cancel, const std::string& head);
+// Asks the server once to evict each, as disruption budgets allow; its answers by uid.
+std::map<std::string, Eviction> evict(Client& client, const std::string& space,
+                                      const std::vector<Wish>& pods);
 Result<void> remove_pods(Client& client, const std::string& space, const std::vector<Wish>& pods);
 
 // Lets the pods of an attempt go, whatever they do, and its Secret.

@@ -1,12 +1,14 @@
 #include "cluster/kubernetes/kubernetes.h"
 
 #include <algorithm>
+#include <list>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/epoll.h>
 
 #include "cluster/kubernetes/check.h"
+#include "cluster/kubernetes/drain.h"
 #include "cluster/kubernetes/job.h"
 #include "cluster/kubernetes/volumes.h"
 #include "cluster/kubernetes/watcher.h"
@@ -25,6 +27,7 @@ namespace {
 
 constexpr Duration k_nodes_period = 15s;
 constexpr Duration k_sweep_period = 10s;
+constexpr std::size_t k_drains_max = 64;  // at once
 constexpr std::size_t k_id_bytes_max = 64;
 constexpr std::string_view k_pod_folder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -50,6 +53,8 @@ class Kubernetes final : public Book {
     Path job_directory(const Token&) const override { return {}; }
     Result<std::vector<Node>> nodes() override;
     void hold(std::string_view node, std::string_view reason, Then<void> then) override;
+    void drain(std::string_view node, std::string_view reason, Duration within,
+               Then<Drained> then) override;
     void release(std::string_view node, Then<void> then) override;
     void outlook(const JobSpec& spec, Then<Outlook> then) override;
     void check(Then<std::vector<CheckLine>> then) override;
@@ -87,6 +92,7 @@ class Kubernetes final : public Book {
     Client asking_;
     Context context_;
     std::map<std::string, std::pair<AttemptKey, int>> places_;  // of pods, by uid
+    std::list<Drain> drains_;
     bool nodes_asked_ = false;
     core::MonoTime next_nodes_{};
     core::MonoTime next_sweep_{};
@@ -134,7 +140,7 @@ std::set<Capability> Kubernetes::capabilities() const {
         Capability::several_nodes, Capability::gpus,       Capability::memory_limits,
         Capability::time_limits,   Capability::priorities, Capability::partitions,
         Capability::exclude_nodes, Capability::hold_nodes, Capability::several_tasks,
-        Capability::notice,        Capability::images};
+        Capability::notice,        Capability::images,     Capability::drain_nodes};
     if (!options_of_.service_accounts.empty()) {
         able.insert(Capability::principals);
     }
@@ -250,6 +256,7 @@ void Kubernetes::poll() {
             return entry.second->status().state == State::running;
         }));
     Book::poll();
+    drains_.remove_if([](Drain& drain) { return drain.look(); });
     sweep();
 }
 
@@ -317,6 +324,21 @@ void Kubernetes::hold(std::string_view node, std::string_view reason, Then<void>
         return then(fail(Fault::conflict, fmt::format("{} is cordoned by somebody else", node)));
     }
     apply_to_node(hold_object(node, core::printable(reason, 200)), node, std::move(then));
+}
+
+void Kubernetes::drain(std::string_view node, std::string_view reason, Duration within,
+                       Then<Drained> then) {
+    if (drains_.size() >= k_drains_max) {
+        return then(fail(Fault::exhausted, "too many nodes are being drained",
+                         {.hint = fmt::format("again when one of the {} is done", k_drains_max)}));
+    }
+    hold(node, reason,
+         [this, name = std::string(node), within, then = std::move(then)](Result<void> held) {
+             if (!held) {
+                 return then(tl::unexpected<core::Error>(std::move(held).error()));
+             }
+             drains_.emplace_back(context_, name, within, then);
+         });
 }
 
 // What we hold is ours as a field's manager: who cordoned it besides us still has it then.

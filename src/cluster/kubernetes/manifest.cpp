@@ -333,6 +333,13 @@ json wishes_object(const std::string& pod, const std::string& uid, bool cancel,
             {"metadata", {{"name", pod}, {"uid", uid}, {"annotations", annotations}}}};
 }
 
+json eviction_object(const std::string& pod, const std::string& uid, const std::string& version) {
+    return {{"apiVersion", version},
+            {"kind", "Eviction"},
+            {"metadata", {{"name", pod}}},
+            {"deleteOptions", {{"preconditions", {{"uid", uid}}}}}};
+}
+
 Result<void> check_request(const JobSpec& spec, const KubernetesOptions& options) {
     const auto refuse = [](std::string field, std::string message, std::string hint) {
         return fail(Fault::invalid, std::move(message),

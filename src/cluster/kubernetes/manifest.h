@@ -36,6 +36,10 @@ nlohmann::json pod_object(const Order& order, int rank, const KubernetesOptions&
 nlohmann::json wishes_object(const std::string& pod, const std::string& uid, bool cancel,
                              const std::string& head);
 
+// Of an eviction, in the version of it that the server has ("policy/v1").
+nlohmann::json eviction_object(const std::string& pod, const std::string& uid,
+                               const std::string& version);
+
 // Whether the job asks for what this back end was told of; invalid names the field.
 Result<void> check_request(const JobSpec& spec, const KubernetesOptions& options);
 // Kubernetes' quantities, "64", "500m", "16Gi": in thousandths. Nothing: it is none.
