@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto k_same_moment = 100ms;
+constexpr auto k_same_moment = 500ms;
 constexpr auto k_tick = 1s;          // cancel file, fence, log size
 constexpr auto k_heartbeat = 5s;     // five missed ones are a silent wrapper to a remote reader
 constexpr auto k_kill_again = 1s;    // SIGKILL is repeated: a fork may have slipped through

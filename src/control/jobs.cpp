@@ -129,14 +129,8 @@ void Jobs::on_job(const JobStatus& status) {
 }
 
 void Jobs::tick() {
-    std::vector<std::string> ids;
-    for (const auto& [id, job] : live_) {
-        ids.push_back(id);
-    }
-    for (const auto& id : ids) {
-        if (const auto found = live_.find(id); found != live_.end()) {
-            advance(found->second);
-        }
+    for (auto next = live_.begin(); next != live_.end();) {
+        advance((next++)->second);  // which takes away that one at most
     }
 }
 

@@ -314,15 +314,6 @@ def test_many_short_jobs_all_end(site, jobs):
     assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in ours} == {"completed"}
 
 
-@pytest.mark.soak
-def test_a_thousand_short_jobs_all_end(site, jobs):
-    made = set(submit_many(jobs, 1000, "0"))
-    assert len(made) == 1000
-    wait_for("all have ended", lambda: all(job["final"] for job in jobs.sust.json("job", "ls") if job["id"] in made),
-             within=3000)
-    assert {job["end"] for job in jobs.sust.json("job", "ls") if job["id"] in made} == {"completed"}
-
-
 @pytest.mark.parametrize("hours", [5, -5])
 def test_clocks_that_are_hours_apart_change_no_end(site, jobs, tmp_path, hours):
     if hours < 0 and declared(site, jobs, "clock_behind"):

@@ -2,13 +2,11 @@
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
-from conftest import wait_for
 
 
 class Connection(http.client.HTTPConnection):

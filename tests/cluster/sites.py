@@ -6,8 +6,10 @@ import os
 import signal
 
 from cluster import slurm_sites
+from cluster.kubernetes_site import AGENT
 from cluster.principals import ALICE, BOB, can_be_others, listed
 from conftest import wait_for
+from labs.kubernetes.images import BUSYBOX
 
 
 class BackEnd:
@@ -261,17 +263,18 @@ class KubernetesSite(BackEnd):
                 "clock_behind": "the server's certificates are not valid yet for such a clock",
                 "bounded_logs": "the kubelet keeps the container's log, by its own bound"}
 
-    def __init__(self, lab, agent, image):
-        self.lab, self.agent, self.image = lab, agent, image
+    def __init__(self, lab, server=None, patience="5s"):
+        """`server`: the API server's address, where it is not the lab's own."""
+        self.lab, self.server, self.patience = lab, server, patience
 
     def configure(self, root):
         shared = root / "shared"
         (shared / "work").mkdir(parents=True, exist_ok=True)
         self.files = f'workdir = "{shared}/work"'
-        return (f'[backend.lab]\ntype = "kubernetes"\nkubeconfig = "{self.lab.kubeconfig("admin")}"\n'
-                f'agent_image = "{self.agent}"\nimage = "{self.image}"\nhost_network = true\npatience = "5s"\n'
-                f'start_patience = "20s"\nnode_patience = "3s"\njobs = "{shared}/jobs"\n'
-                f'[backend.lab.volumes]\n"{shared}" = "host"\n')
+        return (f'[backend.lab]\ntype = "kubernetes"\nkubeconfig = "{self.lab.kubeconfig(server=self.server)}"\n'
+                f'agent_image = "{AGENT}"\nimage = "{BUSYBOX}"\nhost_network = true\n'
+                f'patience = "{self.patience}"\nstart_patience = "20s"\nnode_patience = "3s"\n'
+                f'jobs = "{shared}/jobs"\n[backend.lab.volumes]\n"{shared}" = "host"\n')
 
     def pods(self, job):
         return self.lab.api.get("/api/v1/namespaces/default/pods", labelSelector=f"sust/job={job}")["items"]

@@ -1,6 +1,5 @@
 """Jobs as their users see them, with the real programs: how they end, what they survive, what is refused."""
 
-import json
 import os
 import signal
 import subprocess

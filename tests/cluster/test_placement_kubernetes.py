@@ -1,24 +1,20 @@
 """A service whose replicas are pods: the engine's environment as their image, the model from a shared volume."""
 
 import json
-import shutil
 
 import pytest
+from cluster.kubernetes_site import AGENT, load_agent
 from conftest import REPOSITORY, wait_for
-from labs.kubernetes.oci import write_archive
 from lifecycle.parts import Load, Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
-AGENT = "lab.local/sust-agent:1"
 ENGINE = "lab.local/llama-cpp:1"
 
 
 @pytest.fixture(scope="module")
 def lab(kubernetes, build, lab_images, make_image, tmp_path_factory):
-    root = tmp_path_factory.mktemp("agent") / "root"
-    root.mkdir()
-    shutil.copy2(build / "bin/sust-agent", root / "sust-agent")
-    kubernetes.load_images([write_archive(root.parent / "agent.tar", AGENT, root, ["/sust-agent"]), make_image])
+    load_agent(kubernetes, build, tmp_path_factory.mktemp("agent"))
+    kubernetes.load_images([make_image])
     return kubernetes
 
 

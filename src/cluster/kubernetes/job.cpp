@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr Duration k_look_again = 1s;
 constexpr Duration k_first_pause = 1s;
 constexpr Duration k_pause_max = 60s;
 constexpr Duration k_wish_again = 5s;
@@ -84,15 +85,22 @@ bool KubernetesJob::post(Worker& worker, Ask ask, Then then) {
     const auto answer = std::make_shared<std::optional<Answer>>();
     return worker
         .post([answer, ask = std::move(ask)] { answer->emplace(ask()); },
-              [answer, then = std::move(then), life = std::weak_ptr<int>(life_)] {
+              [this, answer, then = std::move(then), life = std::weak_ptr<int>(life_)] {
                   if (!life.expired()) {
+                      hear();
                       then(std::move(**answer));
                   }
               })
         .has_value();
 }
 
+// Of thousands of jobs a few have news at a time; the others only have clocks that run.
 bool KubernetesJob::look() {
+    const auto now = context_.clock.monotonic();
+    if (now < next_look_) {
+        return false;
+    }
+    next_look_ = now + k_look_again;
     const auto sight = see();
     return sight && kept_.apply(*sight, context_.clock, context_.log);
 }
@@ -379,6 +387,7 @@ void KubernetesJob::wish(const Pods& pods, bool cancel, const std::string& head)
 Result<void> KubernetesJob::stop() {
     cancelled_ = true;
     next_wish_ = {};
+    hear();
     return {};
 }
 
@@ -491,7 +500,7 @@ void KubernetesJob::forget_attempt() {
     refusal_.reset();
     trouble_.clear();
     tries_ = 0;
-    next_try_ = next_wish_ = next_log_ = doubtful_since_ = {};
+    next_look_ = next_try_ = next_wish_ = next_log_ = doubtful_since_ = {};
     waiting_since_.reset();
     troubled_since_.reset();
     stopping_since_.reset();

@@ -47,6 +47,8 @@ class KubernetesJob final : public BookedJob {
     KubernetesJob(KeptJob kept, Context& context) : BookedJob(std::move(kept)), context_(context) {}
 
     bool look() override;
+    // Its pods have changed: it is looked at with the next tick, and not only once in a while.
+    void hear() { next_look_ = {}; }
     Result<void> stop() override;
     Result<std::int64_t> resubmit(const Orders& orders) override;
     // Somebody reads it: what the pod has printed since is asked for, once a second at most.
@@ -79,6 +81,7 @@ class KubernetesJob final : public BookedJob {
     Context& context_;
     // A question that is under way refers to the job only while it lives.
     std::shared_ptr<int> life_ = std::make_shared<int>(0);
+    core::MonoTime next_look_{};
     bool begun_ = false;  // what an earlier controller kept was read
     std::optional<Sight> last_words_;
     std::vector<std::string> nodes_;  // of its pods

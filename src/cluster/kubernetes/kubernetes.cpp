@@ -4,6 +4,7 @@
 #include <list>
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <sys/epoll.h>
 
@@ -81,6 +82,8 @@ class Kubernetes final : public Book {
     }
     void take(PodNews news);
     void drop(const std::string& uid, const AttemptKey& key);
+    void tell(const Token& token);
+    void tell_all();
     void ask_for_nodes();
     void sweep();
     Result<const Machine*> machine_named(std::string_view name) const;
@@ -172,23 +175,43 @@ void Kubernetes::drop(const std::string& uid, const AttemptKey& key) {
     }
 }
 
+void Kubernetes::tell(const Token& token) {
+    if (const auto found = jobs_.find(token); found != jobs_.end()) {
+        static_cast<KubernetesJob&>(*found->second).hear();
+    }
+}
+
+void Kubernetes::tell_all() {
+    for (const auto& [token, job] : jobs_) {
+        static_cast<KubernetesJob&>(*job).hear();
+    }
+}
+
 void Kubernetes::take(PodNews news) {
     if (news.all) {
         context_.pods.clear();
         places_.clear();
         context_.listed = news.asked;
+        tell_all();
     }
     for (auto& [uid, pod] : news.pods) {
         if (!pod) {
             if (const auto place = places_.find(uid); place != places_.end()) {
+                tell(place->second.first.first);
                 drop(uid, place->second.first);
                 places_.erase(place);
             }
             continue;
         }
         const AttemptKey key(pod->token, pod->epoch);
+        tell(pod->token);
         places_[uid] = {key, pod->rank};
-        context_.pods[key][pod->rank] = std::move(*pod);
+        // Copied: what was moved would hold the pages of a list of all, of which little is kept.
+        context_.pods[key][pod->rank] = *pod;
+    }
+    if (news.all) {
+        news.pods.clear();
+        ::malloc_trim(0);
     }
     if (context_.trouble.empty() && !news.trouble.empty()) {
         context_.trouble_since = clock_.monotonic();

@@ -16,6 +16,7 @@ namespace {
 Result<void> read_cluster(KubernetesOptions& options, const TomlTable& table,
                           const SiteDefaults& defaults) {
     options.book.jobs = TRY(absolute_path(table, "jobs", defaults.data / "sites" / options.name));
+    options.book.max_live_jobs = k_live_jobs_max;
     if (table.has("kubeconfig")) {
         options.kubeconfig = TRY(absolute_path(table, "kubeconfig", {}));
     }

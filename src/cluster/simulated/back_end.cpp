@@ -304,6 +304,7 @@ Result<SimulatedOptions> read_options(const std::string& name, const core::TomlT
     SimulatedOptions options{.name = name, .book = {}, .base = defaults.base};
     options.socket = TRY(absolute_path(table, "socket", {}));
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
+    options.book.max_live_jobs = k_live_jobs_max;
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
     options.partition = TRY(table.text("partition")).value_or("");
     options.account = TRY(table.text("account")).value_or("");

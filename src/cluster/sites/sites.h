@@ -3,6 +3,7 @@
 // The back ends that a site has besides this machine: backends.toml (docs/operate/slurm.md). Each
 // type reads its own table.
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,9 @@ struct SiteDefaults {
     Path data{};                      // ours, for what a back end keeps on this machine
     core::Environment environment{};  // of this process, for programs that prove who asks
 };
+
+// Live jobs of one back end: as many as control keeps of all. Each costs microseconds a period.
+inline constexpr std::size_t k_live_jobs_max = 10'000;
 
 // A back end that was read and not opened.
 struct Site {

@@ -117,15 +117,14 @@ Result<Submission> submission_of(const KeptJob& job, const Principal* who,
     auto resources = resources_of(job.spec(), options, TRY(job.time_limit()), longest);
     resources.principal = who == nullptr ? "" : who->identity.name;
     resources.exclude_nodes = TRY(job.excluded_nodes());
-    return Submission{
-        .resources = std::move(resources),
-        .name = token.value,
-        .comment = comment_of(token, job.status().epoch),
-        .directory = files.path,
-        .log = files.wrapper_log(),
-        .script = batch_script(
-            job, who == nullptr ? options.base : environment_of(*who, options.base), options.agent),
-        .script_file = files.path / "batch.sh"};
+    return Submission{.resources = std::move(resources),
+                      .name = token.value,
+                      .comment = comment_of(token, job.status().epoch),
+                      .directory = files.path,
+                      .log = files.wrapper_log(),
+                      .script = batch_script(
+                          job, who == nullptr ? options.base : environment_of(*who, options.base),
+                          options.agent)};
 }
 
 }  // namespace sust::cluster::slurm

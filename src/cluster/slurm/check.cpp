@@ -38,15 +38,13 @@ Submission question(const Path& directory, const SlurmOptions& options) {
         .script = fmt::format("#!/bin/sh\ncd {} || exit 1\n"
                               "{{ cat word; echo; date +%s; test -x {} && echo ok; }} >said\n"
                               "mv said answer\n",
-                              shell_word(directory.string()), shell_word(options.agent.string())),
-        .script_file = directory / "batch.sh"};
+                              shell_word(directory.string()), shell_word(options.agent.string()))};
 }
 
 Result<std::string> ask_node(Transport& transport, const SlurmOptions& options,
                              const Path& directory, const core::Clock& clock) {
     const auto submission = question(directory, options);
     TRY(core::write_file(directory / "word", k_word));
-    TRY(core::write_file(submission.script_file, submission.script, 0700));
     const auto id = TRY(transport.submit(submission));
     const core::Deadline deadline(clock, k_answer_within);
     while (!deadline.passed()) {

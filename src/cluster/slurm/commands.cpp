@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "core/file.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -34,6 +38,19 @@ bool is_passing(std::string_view said) {
         }
     }
     return false;
+}
+
+// To be read from its beginning: what a command gets without a file on a disk.
+Result<core::Fd> file_in_memory(std::string_view bytes) {
+    core::Fd file(::memfd_create("sust-batch", MFD_CLOEXEC));
+    if (!file) {
+        return core::fail_errno("make a file in memory", errno);
+    }
+    TRY(core::write_all(file.get(), bytes));
+    if (::lseek(file.get(), 0, SEEK_SET) != 0) {
+        return core::fail_errno("go to the beginning of a file in memory", errno);
+    }
+    return file;
 }
 
 std::int64_t minutes(Duration duration) {
@@ -123,9 +140,9 @@ Result<std::vector<std::string>> Commands::as(const std::string& principal,
     return all;
 }
 
-Result<core::Output> Commands::call(std::vector<std::string> words) const {
+Result<core::Output> Commands::call(std::vector<std::string> words, int in) const {
     const auto program = words.front();
-    auto output = core::run({.argv = std::move(words), .environment = environment_},
+    auto output = core::run({.argv = std::move(words), .environment = environment_, .in = in},
                             core::Deadline(*clock_, patience_), k_output_max);
     if (!output) {
         const auto fault = output.error().fault;
@@ -157,8 +174,9 @@ Result<std::string> Commands::submit(const Submission& submission) {
         "--output=" + submission.log.string(), "--open-mode=append"};
     const auto words = words_of(submission.resources);
     all.insert(all.end(), words.begin(), words.end());
-    all.push_back(submission.script_file.string());
-    const auto text = TRY(text_of(TRY(as(submission.resources.principal, std::move(all)))));
+    const auto script = TRY(file_in_memory(submission.script));
+    const auto text =
+        TRY(call(TRY(as(submission.resources.principal, std::move(all))), script.get())).out;
     // "7", or "7;cluster"
     const auto id = std::string(core::trim(std::string_view(text).substr(0, text.find(';'))));
     if (!core::parse_integer(id)) {

@@ -33,7 +33,7 @@ class Commands final : public Transport {
   private:
     Result<std::vector<std::string>> as(const std::string& principal,
                                         std::vector<std::string> words) const;
-    Result<core::Output> call(std::vector<std::string> words) const;
+    Result<core::Output> call(std::vector<std::string> words, int in = -1) const;
     Result<std::string> text_of(std::vector<std::string> words) const;
 
     core::Environment environment_;

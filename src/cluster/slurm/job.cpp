@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "cluster/slurm/batch.h"
 #include "core/plain_file.h"
@@ -71,7 +72,7 @@ const std::string& SlurmJob::user() const {
 }
 
 const QueueRow* SlurmJob::row() const {
-    const auto found = context_.rows.find({user(), status().token, status().epoch});
+    const auto found = context_.rows.find(std::tie(user(), status().token, status().epoch));
     return found == context_.rows.end() ? nullptr : &found->second;
 }
 
@@ -311,10 +312,6 @@ std::optional<Sight> SlurmJob::ask_to_submit() {
     if (!submission) {
         return unreadable(core::to_string(submission.error()));
     }
-    if (const auto written = core::write_file(submission->script_file, submission->script, 0700);
-        !written) {
-        return unreadable(core::to_string(written.error()));
-    }
     const auto answer = std::make_shared<Result<std::string>>();
     const auto posted = context_.worker.post(
         [answer, what = *submission, &transport = context_.transport] {
@@ -338,8 +335,11 @@ void SlurmJob::on_submitted(const Result<std::string>& id) {
         id_ = *id;
         trouble_.clear();
         const auto acting = act();
-        // Without it the next controller finds the number in Slurm's list.
-        if (const auto kept = core::write_file(kept_.files().native(), id_ + "\n", 0600); !kept) {
+        // Without it the next controller finds the number in Slurm's list: no submission waits for
+        // a disk because of it.
+        const auto file = kept_.files().native();
+        ::unlink(file.c_str());
+        if (const auto kept = core::append_file(file, id_ + "\n", 0600); !kept) {
             context_.log.warn("a number of Slurm could not be kept",
                               {{"job", status().token.value}, {"id", id_}});
         }

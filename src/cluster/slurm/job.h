@@ -2,6 +2,8 @@
 
 // One job of the Slurm back end: what its files and Slurm's list say, and what follows from that.
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -28,8 +30,8 @@ struct Context {
     Worker& worker;
     core::MonoTime opened{};
     std::optional<Listing> listing{};
-    std::map<RowKey, QueueRow> rows{};  // of the listing
-    std::string trouble{};              // why the last question was not answered
+    std::map<RowKey, QueueRow, std::less<>> rows{};  // of the listing
+    std::string trouble{};                           // why the last question was not answered
     std::optional<Site> site{};
     Memory memory{};
 

@@ -69,6 +69,7 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
                                   const SiteDefaults& defaults) {
     SlurmOptions options{.name = name, .base = defaults.base};
     options.book.jobs = TRY(absolute_path(table, "jobs", {}));
+    options.book.max_live_jobs = k_live_jobs_max;
     options.agent = TRY(absolute_path(table, "agent", defaults.agent));
     options.principals = TRY(table.texts("principals"));
     if (table.has("become")) {

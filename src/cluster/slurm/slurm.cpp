@@ -25,6 +25,9 @@ namespace {
 
 constexpr Duration k_site_period = 10s;
 constexpr Duration k_period_min = 1s;
+// Of all jobs in a period. Each job is due once in it; to visit thousands only to find none due, at
+// every tick and after every answer, would cost more than the looking.
+constexpr int k_passes = 4;
 
 std::unique_ptr<Transport> open_transport(const SlurmOptions& options, const Principals& principals,
                                           const core::Clock& clock) {
@@ -111,6 +114,7 @@ class Slurm final : public Book {
     bool site_asked_ = false;
     core::MonoTime next_listing_{};
     core::MonoTime next_site_{};
+    core::MonoTime next_pass_{};
 };
 
 // --- What could ever run ---------------------------------------------------------------------
@@ -191,10 +195,11 @@ void Slurm::take(Result<Listing> listing) {
     }
     context_.trouble.clear();
     context_.rows.clear();
-    for (const auto& row : listing->jobs) {
+    for (auto& row : listing->jobs) {
         // Of two with one token and epoch (a submission that was repeated) the later is the one
         // whose wrapper was refused.
-        context_.rows.emplace(RowKey(row.user, row.token, row.epoch), row);
+        RowKey key(row.user, row.token, row.epoch);
+        context_.rows.try_emplace(std::move(key), std::move(row));
     }
     listing->jobs.clear();
     context_.listing = std::move(*listing);
@@ -231,7 +236,10 @@ void Slurm::poll() {
     worker_.collect();
     ask_for_jobs();
     ask_for_site();
-    Book::poll();
+    if (const auto now = clock_.monotonic(); now >= next_pass_) {
+        next_pass_ = now + slurm_.period / k_passes;
+        Book::poll();
+    }
     ask_for_past();
 }
 

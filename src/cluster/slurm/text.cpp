@@ -20,18 +20,19 @@ namespace {
 
 constexpr std::string_view k_mark = "sust:";
 
-// At most `count` fields; the last one keeps what is left.
-std::vector<std::string> fields(std::string_view line, std::size_t count) {
-    std::vector<std::string> parts;
+// At most `count` fields of the line; the last one keeps what is left.
+std::vector<std::string_view> fields(std::string_view line, std::size_t count) {
+    std::vector<std::string_view> parts;
+    parts.reserve(count);
     while (parts.size() + 1 < count) {
         const auto bar = line.find('|');
         if (bar == std::string_view::npos) {
             break;
         }
-        parts.emplace_back(core::trim(line.substr(0, bar)));
+        parts.push_back(core::trim(line.substr(0, bar)));
         line.remove_prefix(bar + 1);
     }
-    parts.emplace_back(core::trim(line));
+    parts.push_back(core::trim(line));
     return parts;
 }
 
@@ -91,15 +92,15 @@ std::vector<QueueRow> parse_queue(std::string_view text) {
         if (parts.size() != k_fields) {
             continue;
         }
-        const auto ours = parse_comment(parts[5]);
+        auto ours = parse_comment(parts[5]);
         if (!ours) {
             continue;
         }
-        rows.push_back({.id = parts[0],
-                        .token = ours->first,
+        rows.push_back({.id = std::string(parts[0]),
+                        .token = std::move(ours->first),
                         .epoch = ours->second,
-                        .user = parts[2],
-                        .state = parts[1],
+                        .user = std::string(parts[2]),
+                        .state = std::string(parts[1]),
                         .reason = parts[4] == "None" ? "" : core::printable(parts[4], 200),
                         .nodes = expand_nodes(parts[3])});
     }
@@ -114,8 +115,11 @@ std::vector<PastRow> parse_past(std::string_view text) {
         if (parts.size() != k_fields || !number(parts[0])) {
             continue;
         }
-        parts[2].resize(std::min(parts[2].find('('), parts[2].size()));  // "alice(1000)"
-        rows.push_back({.id = parts[0], .name = parts[1], .user = parts[2], .state = parts[3]});
+        const auto user = parts[2].substr(0, parts[2].find('('));  // "alice(1000)"
+        rows.push_back({.id = std::string(parts[0]),
+                        .name = std::string(parts[1]),
+                        .user = std::string(user),
+                        .state = std::string(parts[3])});
     }
     return rows;
 }
@@ -132,7 +136,7 @@ std::vector<Partition> parse_partitions(std::string_view text) {
             continue;
         }
         const bool is_default = parts[0].ends_with('*');
-        const auto name = is_default ? parts[0].substr(0, parts[0].size() - 1) : parts[0];
+        const std::string name(is_default ? parts[0].substr(0, parts[0].size() - 1) : parts[0]);
         auto& partition = found[name];
         partition.name = name;
         partition.is_default = is_default;
@@ -163,13 +167,13 @@ std::vector<Node> parse_nodes(std::string_view text, std::string_view prefix) {
         if (parts.size() != k_fields || parts[0].empty()) {
             continue;
         }
-        auto& node = found[parts[0]];
+        auto& node = found[std::string(parts[0])];
         node.name = parts[0];
         node.state = node_state(parts[1]);
         node.cores = static_cast<int>(number(parts[2]).value_or(0));
         node.memory_bytes = static_cast<std::uint64_t>(number(parts[3]).value_or(0)) * k_mib;
         node.gpus = parse_gres(parts[4]);
-        node.partitions.push_back(parts[5]);
+        node.partitions.emplace_back(parts[5]);
         const auto reason = parts[6] == "none" ? std::string() : core::printable(parts[6], 500);
         node.held = reason.starts_with(prefix);
         (node.held ? node.hold_reason : node.reason) =

@@ -34,7 +34,6 @@ struct Submission {
     Path directory;  // where it works
     Path log;        // of the batch script
     std::string script;
-    Path script_file;  // the same, on the file system that both sides see
 };
 
 // What was seen of the cluster at one moment.
