@@ -394,7 +394,7 @@ def test_a_user_with_exactly_the_role_of_the_manual_can_do_all_that_jobs_need(la
 
 
 def test_a_user_without_rights_is_told_which_are_missing(lab, sust, tmp_path):
-    site = Site(lab, sust, tmp_path, lab.kubeconfig("limited"), 'namespace = "default"')
+    Site(lab, sust, tmp_path, lab.kubeconfig("limited"), 'namespace = "default"')
     checked = sust.json("backend", "check", "lab", check=False)
     said = {line["what"]: line for line in checked["checks"]}
     assert said["pods"]["outcome"] == "bad" and "create" in said["pods"]["detail"]

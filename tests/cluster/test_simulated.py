@@ -9,7 +9,6 @@ import pytest
 from cluster.jobs import Jobs
 from cluster.site import Refused, Site, connect
 from conftest import wait_for
-from processes import processes_of
 
 pytestmark = [pytest.mark.box, pytest.mark.timeout(300)]
 
