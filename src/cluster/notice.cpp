@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <thread>
@@ -54,6 +55,23 @@ bool is_parent_still(pid_t process, pid_t parent) {
     return ::syscall(SYS_kcmp, process, parent, KCMP_VM, 0, 0) == 0;
 }
 
+bool is_agent(pid_t process) {
+    std::error_code trouble;
+    return std::filesystem::equivalent(fmt::format("/proc/{}/exe", process), "/proc/self/exe",
+                                       trouble);
+}
+
+// An agent among the descendants, of several nodes on one machine, gives notice to its own.
+void leave_to_agents(pid_t ancestor, std::vector<ProcessInfo>& all) {
+    std::set<pid_t> agents;
+    for (const auto& process : descendants_of(ancestor, all)) {
+        if (is_agent(process.pid)) {
+            agents.insert(process.pid);
+        }
+    }
+    std::erase_if(all, [&](const auto& process) { return agents.contains(process.parent); });
+}
+
 // One look is not enough: a shell blocks every signal while it forks, and its child has the shell's
 // handlers until it becomes another program. Whoever waits for a signal by blocking it sleeps.
 std::vector<core::ProcessId> listeners(std::vector<core::ProcessId> processes) {
@@ -76,10 +94,11 @@ std::vector<core::ProcessId> listeners(std::vector<core::ProcessId> processes) {
 }  // namespace
 
 void give_notice(pid_t ancestor) {
-    const auto all = list_processes();
+    auto all = list_processes();
     if (!all) {
         return;
     }
+    leave_to_agents(ancestor, *all);
     std::map<pid_t, pid_t> parents;
     for (const auto& process : *all) {
         parents[process.id.pid] = process.parent;

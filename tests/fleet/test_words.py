@@ -8,6 +8,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from conftest import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]  # a follower that hears nothing waits for ever
 
@@ -51,7 +52,8 @@ def test_a_conversation_that_cannot_be_says_what_to_do(served):
     denied = talk(served, "chat", "one", said="Hello\n", check=False)
     assert denied.returncode == 3 and "key create" in denied.stderr
     served.sust.run("key", "create", "--name", "next")
-    assert talk(served, "chat", "one", "--max-tokens", "4", said="Hello\n").stdout
+    wait_for("the gateway knows the key", lambda: talk(
+        served, "chat", "one", "--max-tokens", "4", said="Hello\n", check=False).stdout, 30)
 
 
 def test_a_terminal_has_a_prompt_and_ctrl_d_ends_it(served):

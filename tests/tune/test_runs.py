@@ -105,7 +105,7 @@ def test_a_follower_of_a_lost_run_ends_and_the_run_can_be_removed(tuning):
     assert tuning.end(run)["state"] == "lost"
     tuning.sust.run("tune", "resume", run)
     tuning.step(run, 5)
-    follower = subprocess.Popen(tuning.sust.argv("eval", "run", "tiny", "--data", "known"),
+    follower = subprocess.Popen(tuning.sust.argv("eval", "run", "tiny", "--data", "tickets"),
                                 env=tuning.sust.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     evaluation = wait_for("the evaluation", lambda: next(
         (one["id"] for one in tuning.sust.json("tune", "ls") if one["kind"] == "evaluation"), None))
