@@ -263,12 +263,14 @@ Result<core::ActAs> LocalJob::act_as_ourselves() const {
 }
 
 Result<void> LocalJob::keep_share(const Share& share) const {
+    // The wrapper's first: what the next controller finds in ours, the wrapper has.
+    TRY(core::write_file(kept_.files().share(), share_text(share), 0600));
     if (owner()) {
         const auto acting = TRY(act_as_ourselves());
         TRY(core::make_directories(context_.shares_of_others, 0700));
         TRY(core::write_file(share_file(), share_text(share), 0600));
     }
-    return core::write_file(kept_.files().share(), share_text(share), 0600);  // for the wrapper
+    return {};
 }
 
 // What it may still take of the machine's time, if an earlier controller began it.

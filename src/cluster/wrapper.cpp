@@ -453,8 +453,11 @@ Result<void> Wrapper::hand_in(const ExitWord& word) {
     return options_.pod ? options_.pod->hand_over(word) : written;
 }
 
-// A newer attempt has the same links.
+// A newer attempt has the same links; so have the other pods of this one.
 void Wrapper::tidy_workdir() const {
+    if (options_.pod) {
+        return;
+    }
     const auto newest = read_fence(options_.job_directory);
     if (newest && *newest == options_.epoch) {
         remove_links(job_.spec.inputs, options_.job_directory, workdir());

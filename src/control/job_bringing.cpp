@@ -1,6 +1,8 @@
 // The part of Jobs that brings files to a job and from it. The pool does it; what it knows goes
 // with it by value, and what comes of it is acted on here.
 
+#include <algorithm>
+
 #include "control/artifacts.h"
 #include "control/job_inputs.h"
 #include "control/jobs.h"
@@ -15,16 +17,23 @@ namespace {
 
 constexpr auto k_pause = 30s;      // a full disk does not empty in a second
 constexpr auto k_patience = 1h;    // for outputs; the job has ended and somebody waits
+constexpr int k_at_once = 4;       // jobs whose inputs are copied: others need the pool too
 constexpr auto k_late_file = 10s;  // on a file system of two machines one sees a file later
 
 }  // namespace
 
 Result<void> Jobs::stage(Job& job, Scheduler& scheduler) {
     auto& files = bringing_[job.id];
-    if (needs_.clock.monotonic() < files.again) {
+    const auto at_work = std::count_if(bringing_.begin(), bringing_.end(),
+                                       [](const auto& one) { return one.second.at_work; });
+    if (needs_.clock.monotonic() < files.again || at_work >= k_at_once) {
         return {};
     }
-    const auto place = TRY(scheduler.prepare(spec_of(job, scheduler)));
+    const auto prepared = scheduler.prepare(spec_of(job, scheduler));
+    if (!prepared && !may_pass(prepared.error().fault)) {
+        return end(job, "its inputs cannot be brought: " + core::to_string(prepared.error()));
+    }
+    const auto place = TRY(prepared);
     const auto staged = std::make_shared<Result<void>>();
     TRY(needs_.offload([staged, inputs = job.artifacts.inputs, place,
                         &store = needs_.store] { *staged = stage_inputs(inputs, place, store); },
@@ -78,7 +87,13 @@ Result<void> Jobs::publish(Job& job, Scheduler& scheduler) {
                             .created = job.created,
                             .started = last.started,
                             .finished = last.finished};
-    publication.place = TRY(scheduler.prepare(spec_of(job, scheduler)));
+    const auto prepared = scheduler.prepare(spec_of(job, scheduler));
+    if (!prepared && !may_pass(prepared.error().fault)) {
+        job.artifacts.trouble =
+            "its outputs are not published: " + core::to_string(prepared.error());
+        return end(job, job.artifacts.trouble);
+    }
+    publication.place = TRY(prepared);
     const auto published = std::make_shared<Result<Published>>();
     TRY(needs_.offload(
         [published, publication, &store = needs_.store, &clock = needs_.clock] {

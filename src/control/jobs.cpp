@@ -150,7 +150,9 @@ void Jobs::advance(Job& job) {
 
 Result<void> Jobs::step(Job& job) {
     if (job.phase == JobPhase::ended) {
-        return keep(job);  // what could not be kept before
+        TRY(keep(job));  // what could not be kept before
+        let_go(job);
+        return {};
     }
     if (const auto files = bringing_.find(job.id);
         files != bringing_.end() && files->second.at_work) {
@@ -171,6 +173,10 @@ Result<void> Jobs::step(Job& job) {
 }
 
 Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
+    if (TRY(scheduler.describe({job.id}))) {  // submitted, and not kept as that
+        job.phase = JobPhase::active;
+        return keep(job);
+    }
     if (job.cancel_wanted) {
         return end(job, "cancelled before it was started");
     }
@@ -184,7 +190,8 @@ Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
         return keep(job);
     }
     if (taken.error().fault != Fault::exhausted) {
-        bringing_.erase(job.id);  // a submission that failed half way takes its directory with it
+        // A submission that failed half way takes its directory with it.
+        bringing_[job.id] = {.again = needs_.clock.monotonic() + std::chrono::seconds(1)};
     }
     return may_pass(taken.error().fault) ? taken : end(job, core::to_string(taken.error()));
 }

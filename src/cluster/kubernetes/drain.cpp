@@ -39,7 +39,8 @@ Drain::Drain(Context& context, std::string node, Duration within, Scheduler::The
 bool Drain::look() {
     look_at_guests();
     const auto now = context_.clock.monotonic();
-    if (now >= deadline_ || (now >= settled_ && context_.trouble.empty() && all_gone())) {
+    if (now >= deadline_ ||
+        (now >= settled_ && context_.listed && context_.trouble.empty() && all_gone())) {
         then_(report());
         return true;
     }

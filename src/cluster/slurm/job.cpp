@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -303,8 +304,10 @@ Result<void> SlurmJob::begin() {
 std::optional<Sight> SlurmJob::ask_to_submit() {
     if (!context_.site) {  // a request beyond what its partition allows would wait for ever
         return Sight{.event = Event::waiting,
-                     .reason = context_.trouble.empty() ? "Slurm's partitions are not known yet"
-                                                        : context_.trouble};
+                     .reason = !context_.trouble.empty() ? context_.trouble
+                               : !context_.site_trouble.empty()
+                                   ? context_.site_trouble
+                                   : "Slurm's partitions are not known yet"};
     }
     const auto* partition = context_.partition_of(kept_.spec());
     const auto submission = submission_of(kept_, principal(), context_.options,
@@ -327,6 +330,20 @@ std::optional<Sight> SlurmJob::ask_to_submit() {
                   : Sight{.event = Event::waiting, .reason = posted.error().message};
 }
 
+// Without it the next controller finds the number in Slurm's list: no submission waits for a disk
+// because of it. What lies there may be its owner's trap.
+bool SlurmJob::keep_number() const {
+    const auto acting = act();
+    if (!acting) {
+        return false;
+    }
+    const auto file = kept_.files().native();
+    ::unlink(file.c_str());
+    constexpr int k_flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    const core::Fd made(::open(file.c_str(), k_flags, 0600));
+    return made && core::write_all(made.get(), id_ + "\n").has_value();
+}
+
 void SlurmJob::on_submitted(const Result<std::string>& id) {
     asking_ = false;
     next_look_ = {};
@@ -334,12 +351,7 @@ void SlurmJob::on_submitted(const Result<std::string>& id) {
     if (id) {
         id_ = *id;
         trouble_.clear();
-        const auto acting = act();
-        // Without it the next controller finds the number in Slurm's list: no submission waits for
-        // a disk because of it.
-        const auto file = kept_.files().native();
-        ::unlink(file.c_str());
-        if (const auto kept = core::append_file(file, id_ + "\n", 0600); !kept) {
+        if (!keep_number()) {
             context_.log.warn("a number of Slurm could not be kept",
                               {{"job", status().token.value}, {"id", id_}});
         }

@@ -33,6 +33,7 @@ struct Context {
     std::map<RowKey, QueueRow, std::less<>> rows{};  // of the listing
     std::string trouble{};                           // why the last question was not answered
     std::optional<Site> site{};
+    std::string site_trouble{};  // why its partitions were not told last time
     Memory memory{};
 
     // Whether the list was asked for after `then`.
@@ -60,6 +61,7 @@ class SlurmJob final : public BookedJob {
     Sight see_silence(const AttemptWord& attempt);
     std::optional<Sight> ask_to_submit();
     void on_submitted(const Result<std::string>& id);
+    bool keep_number() const;
     void ask_to_cancel();
     // Whose job it is to Slurm.
     const std::string& user() const;

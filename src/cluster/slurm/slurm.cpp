@@ -216,6 +216,9 @@ void Slurm::ask_for_site() {
                                 site_asked_ = false;
                                 if (site) {
                                     context_.site = std::move(*site);
+                                    context_.site_trouble.clear();
+                                } else {
+                                    context_.site_trouble = core::to_string(site.error());
                                 }
                             })
                       .has_value();
