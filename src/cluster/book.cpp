@@ -17,7 +17,8 @@ using core::Fault;
 
 namespace {
 
-constexpr std::string_view k_forgotten = ".forgotten-";  // no token starts with a dot
+constexpr Duration k_fence_wait = std::chrono::seconds(2);  // a commit under it takes milliseconds
+constexpr std::string_view k_forgotten = ".forgotten-";     // no token starts with a dot
 
 Result<std::vector<Path>> subdirectories(const Path& path) {
     std::vector<Path> found;
@@ -36,6 +37,11 @@ Result<std::vector<Path>> subdirectories(const Path& path) {
 }
 
 }  // namespace
+
+// Another user may hold the fence for as long as they like, and the loop is everybody's.
+Result<std::int64_t> BookedJob::begin_another(const Orders& orders, const core::Clock& clock) {
+    return kept_.resubmit(orders, clock, owner_ ? Duration::zero() : k_fence_wait);
+}
 
 // --- Opening ---------------------------------------------------------------------------------
 
@@ -86,7 +92,9 @@ Result<void> Book::find_jobs() {
             continue;
         }
         if (auto found = find_job(directory); !found) {
-            if (found.error().fault != Fault::denied) {
+            // What is another user's may be as they like, and keeps nobody else's jobs from us.
+            const auto owner = owner_of(directory);
+            if (owner && !*owner && found.error().fault != Fault::denied) {
                 return found;
             }
             log_.warn("a directory of a job is left alone",

@@ -34,6 +34,9 @@ class BookedJob {
     virtual Result<std::int64_t> resubmit(const Orders& orders) = 0;
 
   protected:
+    // A further attempt, as KeptJob has it.
+    Result<std::int64_t> begin_another(const Orders& orders, const core::Clock& clock);
+
     KeptJob kept_;
 
   private:

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "cluster/words.h"
+#include "cluster/share_word.h"
 
 namespace sust::cluster {
 

@@ -18,8 +18,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration k_fence_wait = 2s;  // a commit under the fence takes milliseconds
-
 bool is_free(const Path& lock) {
     if (!core::path_exists(lock)) {
         return true;
@@ -97,7 +95,7 @@ Result<void> KeptJob::write_words(const JobWord& word, const core::Clock& clock)
     const auto& directory = directory_.path;
     TRY(core::make_directories(directory, 0700));
     TRY(core::make_directories(directory_.attempt(1).path, 0700));
-    TRY(raise_fence(directory, 1, core::Deadline(clock, k_fence_wait)));
+    TRY(raise_fence(directory, 1, core::Deadline(clock, Duration::zero())));
     return core::write_file(directory_.job(), job_text(word), 0600);
 }
 
@@ -279,18 +277,19 @@ bool KeptJob::apply(const Sight& sight, const core::Clock& clock, const core::Lo
     return changed;
 }
 
-// An empty file needs no free block.
+// An empty file needs no free block. Whatever its user has put in its place is the wish, too.
 Result<void> KeptJob::mark_cancelled() const {
     const core::Fd mark(::open(files_.cancel().c_str(),
                                O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0600));
-    if (!mark) {
+    if (!mark && !is_cancelled()) {
         return core::fail_errno("create " + files_.cancel().string(), errno);
     }
     return core::sync_directory(files_.path);
 }
 
 // The place of the new attempt comes first, because it claims nothing; the fence is the claim.
-Result<std::int64_t> KeptJob::resubmit(const Orders& orders, const core::Clock& clock) {
+Result<std::int64_t> KeptJob::resubmit(const Orders& orders, const core::Clock& clock,
+                                       Duration wait) {
     const auto next = next_state(status_.state, Event::resubmitted);
     if (!next) {
         return fail(Fault::conflict,
@@ -301,7 +300,7 @@ Result<std::int64_t> KeptJob::resubmit(const Orders& orders, const core::Clock& 
     const auto files = directory_.attempt(epoch);
     TRY(core::make_directories(files.path, 0700));
     TRY(core::write_file(files.orders(), orders_text(orders), 0600));
-    TRY(raise_fence(directory_.path, epoch, core::Deadline(clock, k_fence_wait)));
+    TRY(raise_fence(directory_.path, epoch, core::Deadline(clock, wait)));
     begin_attempt(epoch);
     status_.state = *next;
     status_.source = Source::scheduler;

@@ -70,8 +70,9 @@ class KeptJob {
     bool apply(const Sight& sight, const core::Clock& clock, const core::Log& log);
     // The wish is on disk before anybody hears of it.
     Result<void> mark_cancelled() const;
-    // Begins a further attempt of a job that has ended.
-    Result<std::int64_t> resubmit(const Orders& orders, const core::Clock& clock);
+    // Begins a further attempt of a job that has ended. timeout: somebody holds its fence for
+    // longer than `wait`, which is the loop's time: none for a job that is another user's.
+    Result<std::int64_t> resubmit(const Orders& orders, const core::Clock& clock, Duration wait);
 
   private:
     explicit KeptJob(const Path& directory) : directory_{directory} {

@@ -45,6 +45,7 @@ class Local final : public Book {
         : Book(std::move(options.book), clock, std::move(log)),
           context_{.agent = std::move(options.agent),
                    .start_wait = options.start_wait,
+                   .overdue = options.overdue,
                    .clock = clock_,
                    .log = log_,
                    .boot_id = std::move(boot_id),
@@ -127,7 +128,7 @@ Result<std::optional<std::string>> read_hold(const Path& path) {
 Result<void> Local::find(const Path& cgroup) {
     TRY(put_jobs_in_place());
     options_.jobs_mode = place_.empty() ? 0700 : k_passage_mode;
-    context_.shares_of_others = options_.jobs / ".shares";  // no token starts with a dot
+    context_.claims_of_others = options_.jobs / ".shares";  // no token starts with a dot
     context_.hold_reason = TRY(read_hold(hold_file()));
     context_.wake = core::Fd(::epoll_create1(EPOLL_CLOEXEC));
     if (!context_.wake) {

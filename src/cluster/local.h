@@ -24,6 +24,9 @@ struct LocalOptions {
     LocalSettings settings;
     // Before the second start of a wrapper that ended too early; then 4, 16 and 64 times as long.
     Duration start_wait = std::chrono::milliseconds(100);
+    // From the latest moment at which another user's job should have ended to that at which it is
+    // ended here: its wrapper may have been started several times, on a machine with much to do.
+    Duration overdue = std::chrono::minutes(2);
 };
 
 // Jobs as processes of this machine, each under its own `sust-agent job`. Finds the jobs of an

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cluster/confinement.h"
 #include "cluster/processes.h"
 #include "cluster/wrapper.h"
 #include "core/plain_file.h"
@@ -27,9 +25,7 @@ namespace {
 
 constexpr int k_tries_max = 5;  // starts of a wrapper that ends before its command began
 constexpr Duration k_wait_for_disk =
-    30s;                                // until a verdict that could not be written is tried again
-constexpr Duration k_last_words = 10s;  // from the end of the grace to that of the wrapper
-constexpr Duration k_longest = std::chrono::hours(24 * 365);
+    30s;                            // until a verdict that could not be written is tried again
 constexpr Duration k_ending = 10s;  // processes stuck in the kernel may not hold up a verdict
 constexpr std::size_t k_wrapper_log_max = 256 << 10;
 
@@ -78,20 +74,21 @@ bool LocalJob::is_starting() const {
 bool LocalJob::look() {
     const bool changed = kept_.apply(see(), context_.clock, context_.log);
     if (is_final(status().state)) {
-        give_back();
+        share_.give_back(attempt_);
+        wrapper_.reset();
+        child_.reset();
     }
     return changed;
 }
 
 Sight LocalJob::see() {
     const auto loaded = kept_.load();
-    if (kept_.has_epoch() || owner()) {
-        recall_share();
-    } else {
-        context_.shares.doubt(status().token);
-    }
+    share_.recall();
     if (!loaded && !kept_.has_epoch()) {
         return unreadable(loaded.error());
+    }
+    if (share_.is_overdue()) {
+        return see_overdue();
     }
     if (auto sight = see_wrapper()) {
         return *sight;
@@ -139,12 +136,32 @@ Sight LocalJob::see_abandoned() {
         return kept_.conclude(End::node_lost, "the machine was restarted while the job ran",
                               context_.clock, context_.log);
     }
+    return end_rests(End::vanished,
+                     kept_.distrust().empty()
+                         ? "its wrapper ended without a word (killed, or out of memory)"
+                         : "its wrapper is gone, and " + kept_.distrust());
+}
+
+// Its user may keep the wrapper from ending, or say what they like about it; not what others wait
+// for.
+Sight LocalJob::see_overdue() {
+    if (auto sight = kept_.final_words()) {
+        return *sight;
+    }
+    return end_rests(End::time_limit, "its time is over, and its wrapper has not ended it");
+}
+
+// Ends what is left of the attempt's processes, then concludes.
+Sight LocalJob::end_rests(End end, std::string reason) {
     const auto all = list_processes();
     if (!all) {
         return unreadable(all.error());
     }
     auto left = leftovers_of(attempt_ ? attempt_->child : core::ProcessId{},
                              attempt_mark(kept_.files().path), *all);
+    if (attempt_ && wrapper_ && !has_ended(wrapper_)) {
+        left.push_back(attempt_->wrapper);
+    }
     if (owner()) {
         left = only_of(owner()->uid, std::move(left));
     }
@@ -154,16 +171,13 @@ Sight LocalJob::see_abandoned() {
     if (!left.empty() && !ending_->passed()) {
         kill_all(left);
         return {.event = Event::stop_begun,
-                .reason = "its wrapper is gone; what it left is being ended",
+                .reason = reason + "; what it left is being ended",
                 .started = attempt_ ? attempt_->started : core::WallTime{}};
     }
-    std::string reason = kept_.distrust().empty()
-                             ? "its wrapper ended without a word (killed, or out of memory)"
-                             : "its wrapper is gone, and " + kept_.distrust();
     if (!left.empty()) {
         reason += fmt::format("; {} of its processes cannot be ended", left.size());
     }
-    return kept_.conclude(End::vanished, std::move(reason), context_.clock, context_.log);
+    return kept_.conclude(end, std::move(reason), context_.clock, context_.log);
 }
 
 // Whether the attempt may be started at all, decided while no wrapper can begin.
@@ -199,8 +213,8 @@ Sight LocalJob::see_unstarted() {
     if (context_.hold_reason) {
         return {.event = Event::waiting, .reason = "the node is held: " + *context_.hold_reason};
     }
-    if (auto waits = take_share()) {
-        return *waits;
+    if (auto obstacle = share_.take()) {
+        return {.event = Event::waiting, .reason = std::move(*obstacle)};
     }
     if (started_ != 0) {
         last_failure_ = early_end(kept_.files());
@@ -233,121 +247,6 @@ Sight LocalJob::give_up() {
         return {.event = Event::waiting, .reason = core::to_string(concluded.error())};
     }
     return std::move(*concluded);
-}
-
-// --- Its share of the machine ----------------------------------------------------------------
-
-Claim LocalJob::claim() const {
-    const auto& spec = kept_.spec();
-    const auto limit = kept_.time_limit().value_or(spec.time_limit);
-    std::error_code trouble;
-    const auto written = std::filesystem::last_write_time(kept_.directory().job(), trouble);
-    return {.token = status().token,
-            .need = amount_of(spec.shape),
-            .priority = spec.priority,
-            .order = trouble ? 0 : written.time_since_epoch().count(),
-            .longest =
-                std::min(limit, k_longest) + std::min(spec.stop_grace, k_longest) + k_last_words};
-}
-
-// What is in its directory a principal can change, and so have what others wait for.
-Path LocalJob::share_file() const {
-    return owner() ? context_.shares_of_others / (status().token.value + ".json")
-                   : kept_.files().share();
-}
-
-// A file of ours that is read or written while we act as the owner of the job.
-Result<core::ActAs> LocalJob::act_as_ourselves() const {
-    return core::ActAs::begin(owner() ? std::optional(core::Identity{.name = "root"})
-                                      : std::nullopt);
-}
-
-Result<void> LocalJob::keep_share(const Share& share) const {
-    // The wrapper's first: what the next controller finds in ours, the wrapper has.
-    TRY(core::write_file(kept_.files().share(), share_text(share), 0600));
-    if (owner()) {
-        const auto acting = TRY(act_as_ourselves());
-        TRY(core::make_directories(context_.shares_of_others, 0700));
-        TRY(core::write_file(share_file(), share_text(share), 0600));
-    }
-    return {};
-}
-
-// What it may still take of the machine's time, if an earlier controller began it.
-Duration LocalJob::longest_from_now() {
-    if (!kept_.has_epoch()) {
-        return k_longest;
-    }
-    const auto attempt = kept_.attempt();
-    return claim().longest - (attempt && *attempt ? context_.clock.wall() - (*attempt)->started
-                                                  : core::Duration::zero());
-}
-
-// What an earlier controller gave it, before anybody is given anything.
-void LocalJob::recall_share() {
-    if (recalled_) {
-        return;
-    }
-    const auto& token = status().token;
-    const auto share = [&]() -> Result<std::optional<Share>> {
-        const auto acting = TRY(act_as_ourselves());
-        return read_share(share_file());
-    }();
-    if (!share) {
-        context_.shares.doubt(token);
-        return;
-    }
-    recalled_ = true;
-    context_.shares.leave(token);  // no doubt any more
-    if (*share) {
-        share_ = **share;
-        context_.shares.keep(token, *share_, context_.clock.monotonic() + longest_from_now());
-    }
-}
-
-// Nothing if it has one. It is on disk before the wrapper reads it, and the next controller.
-std::optional<Sight> LocalJob::take_share() {
-    if (share_) {
-        return {};
-    }
-    const auto wanted = claim();
-    Sight waits{.event = Event::waiting};
-    if (context_.opening && wanted.need != Amount{}) {
-        context_.shares.enter(wanted);
-        waits.reason = "its turn is found out";
-        return waits;
-    }
-    auto share = context_.shares.ask(wanted, context_.clock.monotonic(), waits.reason);
-    if (!share) {
-        return waits;
-    }
-    // A principal may not move its processes into a group of ours.
-    share->cgroup = share->memory_bytes > 0 && !owner() ? context_.cgroup : Path();
-    if (*share != Share{}) {
-        const auto kept = keep_share(*share);
-        if (!kept) {
-            context_.shares.leave(wanted.token);
-            waits.reason = core::to_string(kept.error());
-            return waits;
-        }
-    }
-    share_ = std::move(*share);
-    return {};
-}
-
-void LocalJob::give_back() {
-    context_.shares.leave(status().token);
-    if (const auto acting = act_as_ourselves(); owner() && acting) {
-        std::error_code ignored;  // what stays is read by nobody: a token is one job
-        std::filesystem::remove(share_file(), ignored);
-    }
-    if (share_ && !share_->cgroup.empty() && attempt_) {  // of a wrapper that was killed
-        (void)::rmdir(
-            (share_->cgroup / group_name(status().token, status().epoch, attempt_->wrapper.pid))
-                .c_str());
-    }
-    wrapper_.reset();
-    child_.reset();
 }
 
 // Once: a process that has ended would go on waking us until all of its job is seen.
@@ -417,11 +316,10 @@ Result<void> LocalJob::stop() {
 
 Result<std::int64_t> LocalJob::resubmit(const Orders& orders) {
     TRY(starts_as());
-    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
+    const auto epoch = TRY(begin_another(orders, context_.clock));
     attempt_.reset();
     wrapper_.reset();
-    share_.reset();
-    recalled_ = false;
+    share_.renew();
     started_ = 0;
     tries_ = 0;
     last_failure_.clear();

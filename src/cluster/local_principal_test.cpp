@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cluster/share_word.h"
 #include "cluster/test_jobs.h"
 
 namespace sust::cluster {
@@ -84,10 +85,18 @@ TEST_F(LocalPrincipals, AreFoundAgainStoppedAndTriedAgain) {
 TEST_F(LocalPrincipals, LeadRootNowhereByALink) {
     const auto secret = temporary_.path() / "secret";
     ASSERT_TRUE(core::write_file(secret, "root's", 0640));
-    const auto script = fmt::format("rm stdout; ln -s {} stdout; ln -s {} cancel; echo x",
-                                    secret.string(), (temporary_.path() / "made").string());
-    ASSERT_TRUE(local_->submit(as("ann", shell("sly", script))));
-    ASSERT_TRUE(until([&] { return is_final(status("sly").state); }));
+    const auto script = fmt::format(
+        "trap '' TERM; rm stdout; ln -s {} stdout; ln -s {} cancel; echo x; "
+        "while :; do sleep 0.05; done",
+        secret.string(), (temporary_.path() / "made").string());
+    auto spec = as("ann", shell("sly", script));
+    spec.stop_grace = std::chrono::seconds(2);
+    ASSERT_TRUE(local_->submit(spec));
+    ASSERT_TRUE(until([&] { return core::path_exists(files("sly").cancel()); }));
+    ASSERT_FALSE(is_final(status("sly").state));
+    const auto cancelled = local_->cancel({"sly"});
+    EXPECT_TRUE(cancelled) << core::to_string(cancelled.error());
+    ASSERT_TRUE(ends("sly", End::cancelled));
     const auto read = local_->logs({"sly"}, Stream::out, 0, 100);
     EXPECT_TRUE(!read || read->bytes.empty());
     EXPECT_EQ(core::read_file(secret, 100).value(), "root's");
@@ -156,6 +165,65 @@ TEST_F(LocalPrincipals, TakeNothingFromOthersByALie) {
     ASSERT_TRUE(local_->cancel({"sly"}));
     ASSERT_TRUE(ends("sly", End::cancelled));
     ASSERT_TRUE(ends("third", End::completed)) << "it was given back";
+}
+
+TEST_F(LocalPrincipals, AreInLineAsTheyWereSubmitted) {
+    local_.reset();
+    options_.settings.gpus = 1;
+    open();
+    const auto with_gpu = [](JobSpec spec) {
+        spec.shape.gpus.count = 1;
+        return spec;
+    };
+    ASSERT_TRUE(local_->submit(with_gpu(shell("first", "sleep 1000"))));
+    ASSERT_TRUE(reaches("first", State::running));
+    auto patient = with_gpu(as("bob", shell("patient", "sleep 1000")));
+    ASSERT_TRUE(local_->submit(patient));
+    auto sly = with_gpu(as("ann", shell("sly", "sleep 1000")));
+    ASSERT_TRUE(local_->submit(sly));
+    ASSERT_TRUE(reaches("sly", State::queued));
+    auto word = read_job({options_.settings.jobs / "sly"}).value().value();
+    word.spec.priority = 1000;
+    ASSERT_TRUE(core::write_file(options_.settings.jobs / "sly/job.json", job_text(word)));
+    reopen();
+    ASSERT_TRUE(local_->cancel({"first"}));
+    ASSERT_TRUE(reaches("patient", State::running));
+    EXPECT_EQ(status("sly").state, State::queued);
+}
+
+TEST_F(LocalPrincipals, KeepNothingBeyondTheirTime) {
+    local_.reset();
+    options_.settings.gpus = 1;
+    options_.overdue = Duration::zero();
+    open();
+    auto sly = as("ann", shell("sly", "sleep 1000"));
+    sly.shape.gpus.count = 1;
+    sly.time_limit = sly.stop_grace = std::chrono::seconds(1);
+    ASSERT_TRUE(local_->submit(sly));
+    ASSERT_TRUE(reaches("sly", State::running));
+    const auto wrapper = attempt("sly").wrapper;
+    ASSERT_TRUE(core::send_signal(wrapper, SIGSTOP).value());
+    auto second = as("bob", shell("second", "true"));
+    second.shape.gpus.count = 1;
+    ASSERT_TRUE(local_->submit(second));
+    ASSERT_TRUE(ends("sly", End::time_limit));
+    EXPECT_FALSE(core::alive(wrapper));
+    ASSERT_TRUE(ends("second", End::completed));
+}
+
+TEST_F(LocalPrincipals, HoldUpNobodyByTheirFence) {
+    ASSERT_TRUE(local_->submit(as("ann", shell("sly", "exit 1"))));
+    ASSERT_TRUE(ends("sly", End::failed));
+    {
+        const auto held =
+            core::FileLock::try_acquire(options_.settings.jobs / "sly/fence.lock").value();
+        ASSERT_TRUE(held);
+        const auto refused = local_->resubmit({"sly"}, {});
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().fault, Fault::timeout) << "it is tried again later";
+    }
+    ASSERT_EQ(local_->resubmit({"sly"}, {}).value(), 2);
+    ASSERT_TRUE(ends("sly", End::failed));
 }
 
 TEST_F(LocalPrincipals, AreThoseThatAreListedAlone) {

@@ -10,27 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "cluster/words.h"
+#include "cluster/share_word.h"
 
 namespace sust::cluster {
 
-struct Amount {
-    int cores = 0;
-    std::uint64_t memory_bytes = 0;
-    int gpus = 0;
-    bool operator==(const Amount&) const = default;
-};
-
 // Of a job on one node; no cores are those that nobody counts.
 Amount amount_of(const Shape& shape);
-
-struct Claim {
-    Token token;
-    Amount need;
-    int priority = 0;
-    std::int64_t order = 0;  // of submission: the smaller is sooner
-    Duration longest{};      // from its start to its end at the latest
-};
 
 // A job that the first in line is not delayed by may go past it: one that ends before the first
 // can start by what the running ones may take at most, or needs only what is left beside it then.

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "core/plain_file.h"
+#include "cluster/word_json.h"
 #include "core/secret.h"
 #include "core/text.h"
 
@@ -21,18 +21,10 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int k_format = 1;
 constexpr std::size_t k_detail_bytes_max = 1024;
 constexpr std::array<std::string_view, 8> k_reasons = {"exited",    "signalled",    "time_limit",
                                                        "cancelled", "fenced",       "cannot_start",
                                                        "stopped",   "out_of_memory"};
-constexpr int k_index_max = 100'000;  // of a core or a GPU
-
-std::string dump(const json& document) {
-    // Paths and texts may hold any bytes; a word that cannot be written would be worse than one
-    // with a replacement character.
-    return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
 
 double seconds(Duration duration) {
     return static_cast<double>(duration.count()) / 1000.0;
@@ -41,55 +33,12 @@ Duration duration(double seconds) {
     return Duration(std::llround(seconds * 1000.0));
 }
 
-core::WallTime time_at(const json& document, const char* key) {
-    auto time = core::parse_rfc3339(document.at(key).get<std::string>());
-    if (!time) {
-        throw std::invalid_argument(std::string(key) + ": " + time.error().message);
-    }
-    return *time;
-}
-
 core::ProcessId process_at(const json& document, const char* key) {
     auto id = core::process_id_from_json(document.at(key));
     if (!id) {
         throw std::invalid_argument(std::string(key) + ": " + id.error().message);
     }
     return *id;
-}
-
-// Lets `parse` make a value of a document; what the library throws ends here.
-template <class Parse>
-auto parse_word(std::string_view bytes, const std::string& where, Parse parse)
-    -> Result<decltype(parse(json()))> {
-    try {
-        const auto document = json::parse(bytes);
-        if (document.at("format").get<int>() != k_format) {
-            return fail(Fault::invalid,
-                        fmt::format("format {} (this program reads {})",
-                                    document.at("format").get<int>(), k_format),
-                        {.where = where, .hint = "use the program that wrote it"});
-        }
-        return parse(document);
-    } catch (const std::exception& trouble) {
-        return fail(Fault::invalid, "cannot be read: " + core::printable(trouble.what(), 200),
-                    {.where = where});
-    }
-}
-
-template <class Parse>
-auto read_word(const Path& path, std::size_t max_bytes, Parse parse)
-    -> Result<std::optional<decltype(parse(json()))>> {
-    using Word = decltype(parse(json()));
-    auto bytes = core::read_plain_file_if_any(path, max_bytes);
-    if (!bytes) {
-        return bytes.error().fault == Fault::too_large
-                   ? fail(Fault::invalid, bytes.error().message, {.where = path.string()})
-                   : tl::unexpected(bytes.error());
-    }
-    if (!*bytes) {
-        return std::optional<Word>();
-    }
-    return std::optional<Word>(TRY(parse_word(**bytes, path.string(), std::move(parse))));
 }
 
 Shape shape_of(const json& document) {
@@ -156,35 +105,35 @@ std::string_view to_string(ExitReason reason) {
 
 std::string job_text(const JobWord& word) {
     const auto& spec = word.spec;
-    return dump({{"format", k_format},
-                 {"token", spec.token.value},
-                 {"name", spec.name},
-                 {"argv", spec.argv},
-                 {"environment", spec.environment},
-                 {"workdir", spec.workdir.string()},
-                 {"time_limit_seconds", seconds(spec.time_limit)},
-                 {"stop_grace_seconds", seconds(spec.stop_grace)},
-                 {"notice_seconds", seconds(spec.notice)},
-                 {"nodes", spec.shape.nodes},
-                 {"tasks_per_node", spec.shape.tasks_per_node},
-                 {"cpus_per_task", spec.shape.cpus_per_task},
-                 {"memory_bytes", spec.shape.memory_bytes},
-                 {"gpus", spec.shape.gpus.count},
-                 {"gpu_type", spec.shape.gpus.type},
-                 {"image", spec.image},
-                 {"priority", spec.priority},
-                 {"partition", spec.partition},
-                 {"account", spec.account},
-                 {"queue", spec.queue},
-                 {"principal", spec.principal},
-                 {"labels", spec.labels},
-                 {"options", spec.options},
-                 {"exclude_nodes", spec.exclude_nodes},
-                 {"mounts", mounts_json(spec.mounts)},
-                 {"inputs", inputs_json(spec.inputs)},
-                 {"outputs", outputs_json(spec.outputs)},
-                 {"log_bytes", word.log_bytes},
-                 {"launcher", word.launcher}});
+    return dump_word({{"format", k_word_format},
+                      {"token", spec.token.value},
+                      {"name", spec.name},
+                      {"argv", spec.argv},
+                      {"environment", spec.environment},
+                      {"workdir", spec.workdir.string()},
+                      {"time_limit_seconds", seconds(spec.time_limit)},
+                      {"stop_grace_seconds", seconds(spec.stop_grace)},
+                      {"notice_seconds", seconds(spec.notice)},
+                      {"nodes", spec.shape.nodes},
+                      {"tasks_per_node", spec.shape.tasks_per_node},
+                      {"cpus_per_task", spec.shape.cpus_per_task},
+                      {"memory_bytes", spec.shape.memory_bytes},
+                      {"gpus", spec.shape.gpus.count},
+                      {"gpu_type", spec.shape.gpus.type},
+                      {"image", spec.image},
+                      {"priority", spec.priority},
+                      {"partition", spec.partition},
+                      {"account", spec.account},
+                      {"queue", spec.queue},
+                      {"principal", spec.principal},
+                      {"labels", spec.labels},
+                      {"options", spec.options},
+                      {"exclude_nodes", spec.exclude_nodes},
+                      {"mounts", mounts_json(spec.mounts)},
+                      {"inputs", inputs_json(spec.inputs)},
+                      {"outputs", outputs_json(spec.outputs)},
+                      {"log_bytes", word.log_bytes},
+                      {"launcher", word.launcher}});
 }
 
 Result<std::optional<JobWord>> read_job(const JobFiles& files) {
@@ -228,13 +177,13 @@ Result<std::optional<JobWord>> read_job(const JobFiles& files) {
 }
 
 std::string attempt_text(const AttemptWord& word) {
-    return dump({{"format", k_format},
-                 {"token", word.token.value},
-                 {"epoch", word.epoch},
-                 {"host", word.host},
-                 {"wrapper", word.wrapper},
-                 {"child", word.child},
-                 {"started", core::rfc3339(word.started)}});
+    return dump_word({{"format", k_word_format},
+                      {"token", word.token.value},
+                      {"epoch", word.epoch},
+                      {"host", word.host},
+                      {"wrapper", word.wrapper},
+                      {"child", word.child},
+                      {"started", core::rfc3339(word.started)}});
 }
 
 Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const Token& token,
@@ -251,18 +200,18 @@ Result<std::optional<AttemptWord>> read_attempt(const AttemptFiles& files, const
 }
 
 std::string exit_text(const ExitWord& word) {
-    return dump({{"format", k_format},
-                 {"token", word.token.value},
-                 {"epoch", word.epoch},
-                 {"status", word.status},
-                 {"signal", word.signal == 0 ? json() : json(word.signal)},
-                 {"reason", to_string(word.reason)},
-                 {"detail", word.detail.substr(0, k_detail_bytes_max)},
-                 {"started", core::rfc3339(word.started)},
-                 {"finished", core::rfc3339(word.finished)},
-                 {"max_rss_bytes", word.max_rss_bytes},
-                 {"cpu_seconds", word.cpu_seconds},
-                 {"leftovers", word.leftovers}});
+    return dump_word({{"format", k_word_format},
+                      {"token", word.token.value},
+                      {"epoch", word.epoch},
+                      {"status", word.status},
+                      {"signal", word.signal == 0 ? json() : json(word.signal)},
+                      {"reason", to_string(word.reason)},
+                      {"detail", word.detail.substr(0, k_detail_bytes_max)},
+                      {"started", core::rfc3339(word.started)},
+                      {"finished", core::rfc3339(word.finished)},
+                      {"max_rss_bytes", word.max_rss_bytes},
+                      {"cpu_seconds", word.cpu_seconds},
+                      {"leftovers", word.leftovers}});
 }
 
 namespace {
@@ -305,8 +254,8 @@ Result<ExitWord> parse_exit(std::string_view text, const Token& token, std::int6
 }
 
 std::string orders_text(const Orders& word) {
-    return dump(
-        {{"format", k_format},
+    return dump_word(
+        {{"format", k_word_format},
          {"exclude_nodes", word.exclude_nodes},
          {"time_limit_seconds", word.time_limit ? json(seconds(*word.time_limit)) : json()}});
 }
@@ -322,36 +271,11 @@ Result<std::optional<Orders>> read_orders(const AttemptFiles& files) {
     });
 }
 
-std::string share_text(const Share& word) {
-    return dump({{"format", k_format},
-                 {"cores", word.cores},
-                 {"memory_bytes", word.memory_bytes},
-                 {"gpus", word.gpus},
-                 {"cgroup", word.cgroup.string()}});
-}
-
-Result<std::optional<Share>> read_share(const Path& file) {
-    return read_word(file, k_job_bytes_max, [](const json& document) {
-        Share share{.cores = document.at("cores").get<std::vector<int>>(),
-                    .memory_bytes = document.at("memory_bytes").get<std::uint64_t>(),
-                    .gpus = document.at("gpus").get<std::vector<int>>(),
-                    .cgroup = document.at("cgroup").get<std::string>()};
-        for (const auto* indexes : {&share.cores, &share.gpus}) {
-            for (const int index : *indexes) {
-                if (index < 0 || index > k_index_max) {
-                    throw std::invalid_argument("an index is out of range");
-                }
-            }
-        }
-        return share;
-    });
-}
-
 std::string verdict_text(const VerdictWord& word) {
-    return dump({{"format", k_format},
-                 {"end", to_string(word.end)},
-                 {"reason", word.reason.substr(0, k_detail_bytes_max)},
-                 {"time", core::rfc3339(word.time)}});
+    return dump_word({{"format", k_word_format},
+                      {"end", to_string(word.end)},
+                      {"reason", word.reason.substr(0, k_detail_bytes_max)},
+                      {"time", core::rfc3339(word.time)}});
 }
 
 Result<std::optional<VerdictWord>> read_verdict(const AttemptFiles& files) {
@@ -372,7 +296,9 @@ Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word
     const auto mark = core::to_hex({reinterpret_cast<const unsigned char*>(bytes.data()), 8});
     const Path own = files.failed().string() + "." + mark;
     TRY(core::write_file(
-        own, dump({{"format", k_format}, {"status", word.status}, {"signal", word.signal}}), 0600));
+        own,
+        dump_word({{"format", k_word_format}, {"status", word.status}, {"signal", word.signal}}),
+        0600));
     const bool made = ::link(own.c_str(), files.failed().c_str()) == 0;
     const int code = errno;
     ::unlink(own.c_str());

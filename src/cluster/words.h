@@ -103,15 +103,6 @@ struct VerdictWord {
     core::WallTime time{};
 };
 
-// What an attempt has of its machine, where a back end counts that; absent: whatever is there.
-struct Share {
-    std::vector<int> cores;          // empty: all that the wrapper may use
-    std::uint64_t memory_bytes = 0;  // 0: no limit
-    std::vector<int> gpus;           // empty: nobody says which
-    Path cgroup;  // where the wrapper makes a group for the limit of memory; empty: it makes none
-    bool operator==(const Share&) const = default;
-};
-
 // Reading: an absent file is a value. `invalid` means that the file is there and cannot be
 // believed (not JSON, another token or epoch, a format of another version); every other fault is
 // trouble of the carrier, which may pass.
@@ -127,13 +118,11 @@ Result<std::optional<FailedWord>> read_failed(const AttemptFiles& files);
 // Later ones change nothing.
 Result<void> write_failed_once(const AttemptFiles& files, const FailedWord& word);
 Result<std::optional<Orders>> read_orders(const AttemptFiles& files);
-Result<std::optional<Share>> read_share(const Path& file);
 
 std::string job_text(const JobWord& word);
 std::string attempt_text(const AttemptWord& word);
 std::string exit_text(const ExitWord& word);  // at most k_word_bytes_max
 std::string verdict_text(const VerdictWord& word);
 std::string orders_text(const Orders& word);
-std::string share_text(const Share& word);
 
 }  // namespace sust::cluster

@@ -137,8 +137,11 @@ def test_links_and_pipes_in_a_users_directory_lead_root_nowhere(jobs):
     secret.write_text("root's own")
     secret.chmod(0o640)  # root's group may read it, too
     made = jobs.place.parent / "made"
-    job = jobs.submit(f"ln -sf {secret} stdout; rm -f stderr; mkfifo stderr; ln -s {made} cancel", OF_ALICE)
-    jobs.end(job)
+    job = jobs.submit(f"trap '' TERM; ln -sf {secret} stdout; rm -f stderr; mkfifo stderr; ln -s {made} cancel; {ENDLESS}",
+                      f'{OF_ALICE}\nstop_grace = "3s"')
+    wait_for("the link is there", lambda: (jobs.place / job / "1/cancel").is_symlink())
+    jobs.sust.run("job", "cancel", job)  # writes where the link is
+    assert jobs.end(job)["end"] == "cancelled"
     for stream in ((), ("--err",)):
         assert "root" not in jobs.sust.run("job", "logs", *stream, job, check=False, timeout=60).stdout
     assert jobs.end(jobs.submit("true"))["end"] == "completed"  # nothing waits for the pipe

@@ -450,7 +450,7 @@ void KubernetesJob::ask_for_log(Duration least) {
 // --- Further attempts ------------------------------------------------------------------------
 
 Result<std::int64_t> KubernetesJob::resubmit(const Orders& orders) {
-    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
+    const auto epoch = TRY(begin_another(orders, context_.clock));
     forget_attempt();
     return epoch;
 }

@@ -355,7 +355,7 @@ void SiteJob::ask_to_cancel() {
 }
 
 Result<std::int64_t> SiteJob::resubmit(const Orders& orders) {
-    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
+    const auto epoch = TRY(begin_another(orders, context_.clock));
     life_ = std::make_shared<int>(0);
     asked_ = {};
     return epoch;

@@ -395,7 +395,7 @@ void SlurmJob::ask_to_cancel() {
 }
 
 Result<std::int64_t> SlurmJob::resubmit(const Orders& orders) {
-    const auto epoch = TRY(kept_.resubmit(orders, context_.clock));
+    const auto epoch = TRY(begin_another(orders, context_.clock));
     forget_attempt();
     return epoch;
 }
