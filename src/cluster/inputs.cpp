@@ -25,13 +25,34 @@ Path source_of(const Path& job_directory, const std::string& name) {
     return job_directory / k_inputs / name;
 }
 
+// The job and input that a link of ours leads to, wherever the directories of jobs are.
+Path tail_of(const Path& source) {
+    const auto inputs = source.parent_path();
+    return inputs.parent_path().filename() / inputs.filename() / source.filename();
+}
+
+core::Error taken(const Path& place) {
+    std::error_code code;
+    const auto other = fs::read_symlink(place, code);
+    const bool of_job = !code && other.parent_path().filename() == k_inputs;
+    return {.fault = Fault::conflict,
+            .message = of_job
+                           ? fmt::format("an input cannot be put there: job {} has its own there",
+                                         core::printable(tail_of(other).begin()->native()))
+                           : "an input cannot be put there: something is there",
+            .where = place.string(),
+            .hint = of_job ? "wait for that job's end, say another workdir, or remove the link"
+                           : "remove it, or say another path"};
+}
+
 // A link of an earlier job that nobody took away leads nowhere and may go.
-Result<void> link(const Path& source, const Path& place) {
+Result<void> link(const Path& source, const Path& place, OtherJobs others) {
     std::error_code code;
     if (fs::read_symlink(place, code) == source) {
         return {};
     }
-    if (fs::is_symlink(fs::symlink_status(place, code)) && !fs::exists(place, code)) {
+    if (others == OtherJobs::seen && fs::is_symlink(fs::symlink_status(place, code)) &&
+        !fs::exists(place, code)) {
         fs::remove(place, code);
     }
     if (::symlink(source.c_str(), place.c_str()) != 0) {
@@ -39,10 +60,8 @@ Result<void> link(const Path& source, const Path& place) {
         if (fs::read_symlink(place, code) == source) {
             return {};  // the wrapper of another pod of the job was sooner
         }
-        return trouble == EEXIST
-                   ? fail(Fault::conflict, "an input cannot be put there: something is there",
-                          {.where = place.string(), .hint = "remove it, or say another path"})
-                   : core::fail_errno("link the input " + place.string(), trouble);
+        return trouble == EEXIST ? tl::unexpected<core::Error>(taken(place))
+                                 : core::fail_errno("link the input " + place.string(), trouble);
     }
     return {};
 }
@@ -100,11 +119,11 @@ std::string input_variable(std::string_view name) {
 
 Result<void> place_inputs(const std::map<std::string, Path>& inputs,
                           const std::vector<Path>& outputs, const Path& job_directory,
-                          const Path& workdir) {
+                          const Path& workdir, OtherJobs others) {
     for (const auto& [name, path] : inputs) {
         if (path.is_relative()) {
             TRY(make_folder(workdir, path));
-            TRY(link(source_of(job_directory, name), workdir / path));
+            TRY(link(source_of(job_directory, name), workdir / path, others));
         }
     }
     for (const auto& path : outputs) {
@@ -117,8 +136,8 @@ void remove_links(const std::map<std::string, Path>& inputs, const Path& job_dir
                   const Path& workdir) {
     std::error_code ignored;
     for (const auto& [name, path] : inputs) {
-        if (path.is_relative() &&
-            fs::read_symlink(workdir / path, ignored) == source_of(job_directory, name)) {
+        if (path.is_relative() && tail_of(fs::read_symlink(workdir / path, ignored)) ==
+                                      tail_of(source_of(job_directory, name))) {
             fs::remove(workdir / path, ignored);
         }
     }

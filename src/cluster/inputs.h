@@ -24,12 +24,17 @@ core::Result<void> check_places(const std::map<std::string, core::Path>& inputs,
 // "SUST_INPUT_BASE_MODEL" of "base-model".
 std::string input_variable(std::string_view name);
 
+// Whether the directories of other jobs are seen: a pod sees its own only, and a link of another
+// job that runs leads nowhere there.
+enum class OtherJobs { seen, unseen };
+
 // On the node, before the command starts: links the inputs of relative places into the working
 // directory and makes the folders of outputs. Twice is fine. conflict: something else is there.
 core::Result<void> place_inputs(const std::map<std::string, core::Path>& inputs,
                                 const std::vector<core::Path>& outputs,
-                                const core::Path& job_directory, const core::Path& workdir);
-// Afterwards: takes away those links that are still ours.
+                                const core::Path& job_directory, const core::Path& workdir,
+                                OtherJobs others);
+// Afterwards: takes away the links of the job whose directory has this name, wherever it was seen.
 void remove_links(const std::map<std::string, core::Path>& inputs, const core::Path& job_directory,
                   const core::Path& workdir);
 // What tells the command where each is.

@@ -105,8 +105,9 @@ TEST(Carried, TooManyAreTooLarge) {
 class InputsTest : public testing::Test {
   protected:
     core::Result<void> place(const std::map<std::string, Path>& inputs,
-                             const std::vector<Path>& outputs = {}) const {
-        return place_inputs(inputs, outputs, job(), work());
+                             const std::vector<Path>& outputs = {},
+                             OtherJobs others = OtherJobs::seen) const {
+        return place_inputs(inputs, outputs, job(), work(), others);
     }
     Path job() const { return home_.path() / "job"; }
     Path work() const { return home_.path() / "work"; }
@@ -143,6 +144,18 @@ TEST_F(InputsTest, WhatIsThereStaysUnlessItLeadsNowhere) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().fault, Fault::conflict);
     EXPECT_EQ(core::read_file(work() / "mine", 100).value(), "precious");
+}
+
+TEST_F(InputsTest, WhereOtherJobsAreNotSeenTheirLinksStay) {
+    const Path other = "/sust/jobs/other/inputs/model";
+    fs::create_symlink(other, work() / "model");
+    const auto refused = place({{"model", "model"}}, {}, OtherJobs::unseen);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().fault, Fault::conflict);
+    EXPECT_THAT(refused.error().message, HasSubstr("job other has its own there"));
+    EXPECT_EQ(fs::read_symlink(work() / "model"), other);
+    remove_links({{"model", "model"}}, "/where/it/is/seen/here/other", work());
+    EXPECT_TRUE(place({{"model", "model"}}, {}, OtherJobs::unseen));
 }
 
 TEST_F(InputsTest, JobJsonCarriesThemToTheNode) {

@@ -114,7 +114,8 @@ Result<int> Wrapper::run() {
         return ended_before_start(ExitReason::stopped, 128 + *stopped_by);
     }
     if (const auto placed =
-            place_inputs(job_.spec.inputs, job_.spec.outputs, options_.job_directory, workdir());
+            place_inputs(job_.spec.inputs, job_.spec.outputs, options_.job_directory, workdir(),
+                         options_.pod ? OtherJobs::unseen : OtherJobs::seen);
         !placed) {
         return ended_before_start(ExitReason::cannot_start, k_status_own,
                                   core::to_string(placed.error()));
@@ -453,7 +454,8 @@ Result<void> Wrapper::hand_in(const ExitWord& word) {
     return options_.pod ? options_.pod->hand_over(word) : written;
 }
 
-// A newer attempt has the same links; so have the other pods of this one.
+// A newer attempt has the same links; so have the other pods of this one, whose links the
+// controller takes away.
 void Wrapper::tidy_workdir() const {
     if (options_.pod) {
         return;

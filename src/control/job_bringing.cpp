@@ -35,9 +35,10 @@ Result<void> Jobs::stage(Job& job, Scheduler& scheduler) {
     }
     const auto place = TRY(prepared);
     const auto staged = std::make_shared<Result<void>>();
-    TRY(needs_.offload([staged, inputs = job.artifacts.inputs, place,
-                        &store = needs_.store] { *staged = stage_inputs(inputs, place, store); },
-                       [this, id = job.id, staged] { on_staged(id, *staged); }));
+    TRY(needs_.offload(
+        [staged, inputs = job.artifacts.inputs, place, &store = needs_.store,
+         stop = stop_.get_token()] { *staged = stage_inputs(inputs, place, store, stop); },
+        [this, id = job.id, staged] { on_staged(id, *staged); }));
     files.at_work = true;
     job.trouble = "its inputs are being brought";
     if (on_change_) {
@@ -96,8 +97,9 @@ Result<void> Jobs::publish(Job& job, Scheduler& scheduler) {
     publication.place = TRY(prepared);
     const auto published = std::make_shared<Result<Published>>();
     TRY(needs_.offload(
-        [published, publication, &store = needs_.store, &clock = needs_.clock] {
-            *published = control::publish(publication, store, clock);
+        [published, publication, &store = needs_.store, &clock = needs_.clock,
+         stop = stop_.get_token()] {
+            *published = control::publish(publication, store, clock, stop);
         },
         [this, id = job.id, published] { on_published(id, *published); }));
     files.at_work = true;
@@ -164,8 +166,13 @@ void Jobs::let_go(const Job& job) {
     if (job.attempts.back().end == cluster::End::vanished) {
         return;  // its directory may be gone, and is not made again
     }
-    if (const auto place = (*scheduler)->prepare(spec_of(job, **scheduler))) {
-        (void)needs_.offload([place = *place] { (void)unstage_inputs(place); }, [] {});
+    const auto spec = spec_of(job, **scheduler);
+    if (const auto place = (*scheduler)->prepare(spec)) {
+        (void)needs_.offload(
+            [place = *place, inputs = spec.inputs, workdir = spec.workdir] {
+                (void)unstage_inputs(place, inputs, workdir);
+            },
+            [] {});
     }
 }
 

@@ -25,9 +25,9 @@ core::Path workdir_of(const Publication& publication) {
 }
 
 Result<store::Digest> put(const Publication& publication, const cluster::Output& output,
-                          Published& published, store::Store& store) {
+                          Published& published, store::Store& store, const std::stop_token& stop) {
     const auto workdir = workdir_of(publication);
-    auto left = TRY(take_left_files(workdir, output.path, publication.place.owner, store));
+    auto left = TRY(take_left_files(workdir, output.path, publication.place.owner, store, stop));
     const auto kind = TRY(store::parse_kind(output.kind));
     if (kind != Kind::dataset) {
         const auto base = publication.artifacts.bases.find(output.name);
@@ -112,11 +112,11 @@ Result<void> commit(const Publication& publication, const Published& published, 
 }  // namespace
 
 Result<Published> publish(const Publication& publication, store::Store& store,
-                          const core::Clock& clock) {
+                          const core::Clock& clock, const std::stop_token& stop) {
     Published published;
     for (const auto& output : publication.request.carried.outputs) {
         const auto digest = TRY(core::within(fmt::format("output {}", output.name),
-                                             put(publication, output, published, store)));
+                                             put(publication, output, published, store, stop)));
         published.digests.emplace(output.name, digest);
     }
     auto holds = publication.artifacts;

@@ -4,6 +4,7 @@
 // of them or none.
 
 #include <map>
+#include <stop_token>
 #include <string>
 
 #include "cluster/scheduler.h"
@@ -32,8 +33,8 @@ struct Published {
 // Blocks: hashes and checks every byte. The same files give the same digests and statements however
 // often it is called, so it may be cut off anywhere and repeated. conflict: a newer attempt has
 // taken the place of this one, or a name stands for something else; not_found: an output is
-// missing.
+// missing; unavailable: `stop` was asked for meanwhile.
 Result<Published> publish(const Publication& publication, store::Store& store,
-                          const core::Clock& clock);
+                          const core::Clock& clock, const std::stop_token& stop);
 
 }  // namespace sust::control

@@ -155,6 +155,31 @@ TEST_F(JobFilesTest, WhatAJobReadsIsKeptUntilItHasEnded) {
     EXPECT_TRUE(store_.remove_name("old"));
 }
 
+TEST_F(JobFilesTest, TheLinksOfAWrapperThatWasKilledGoAndThoseOfOthersStay) {
+    const auto work_folder = home_.path() / "shared";
+    const auto id = submit("workdir = '" + work_folder.string() + "'\n" + k_reads);
+    run_pool();
+    ASSERT_TRUE(core::make_directories(work_folder / "in"));
+    fs::create_symlink("/as/a/pod/has/it/" + id + "/inputs/old", work_folder / "in/old");
+    fs::create_symlink("/as/a/pod/has/it/other/inputs/old", work_folder / "in/older");
+    complete(id);
+    run_pool();
+    EXPECT_FALSE(fs::is_symlink(work_folder / "in/old"));
+    EXPECT_TRUE(fs::is_symlink(work_folder / "in/older"));
+}
+
+TEST_F(JobFilesTest, AControllerThatStopsCopiesNothingToItsEndAndTheNextDoes) {
+    const auto reads = submit(k_reads);
+    jobs_->stop_bringing();
+    run_pool();
+    EXPECT_THAT(told(reads)["reason"].get<std::string>(), HasSubstr("sustd stops"));
+    EXPECT_THAT(back_end_.jobs, IsEmpty());
+    restart();
+    jobs_->tick();
+    run_pool();
+    EXPECT_TRUE(back_end_.jobs.contains(reads));
+}
+
 TEST_F(JobFilesTest, AControllerThatStartsLetsGoOfWhatNoJobHolds) {
     ASSERT_TRUE(hold_artifacts("job-lost", {}, {.inputs = {{"a", *store_.resolve("old").value()}}},
                                store_));

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,9 @@ class Jobs {
     // Facts of back ends, and the passing of time. on_job is for every job, tick for all of ours.
     void on_job(const cluster::JobStatus& status);
     void tick();
+    // Files that are on their way are left where they are, for the next controller; before the pool
+    // is waited for.
+    void stop_bringing() { stop_.request_stop(); }
     bool is_ours(const cluster::Token& token) const { return live_.contains(token.value); }
 
   private:
@@ -89,6 +93,7 @@ class Jobs {
     std::map<std::string, Job, std::less<>> live_;           // those that have not ended, by id
     std::map<std::string, Bringing, std::less<>> bringing_;  // by id
     std::function<void(const Job&)> on_change_;
+    std::stop_source stop_;
 };
 
 }  // namespace sust::control

@@ -114,14 +114,33 @@ Result<void> list(const Folder& folder, const Path& path, int depth, std::vector
     return {};
 }
 
-Result<store::File> take(int fd, const Path& path, std::string name, store::Store& store) {
+// A file of holes may be larger than any disk.
+Result<std::uint64_t> size_to_take(int fd, const Path& path, const store::Store& store) {
     struct stat info {};
     if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         return tl::unexpected<core::Error>(no_plain(path, "no plain file"));
     }
+    const auto bytes = static_cast<std::uint64_t>(info.st_size);
+    const auto free = TRY(core::free_bytes(store.folder()));
+    if (bytes > free) {
+        return fail(Fault::exhausted,
+                    fmt::format("has {}, and the store's disk has {} free",
+                                core::format_size(bytes), core::format_size(free)),
+                    {.where = path.string(), .hint = "sust gc frees what nobody uses"});
+    }
+    return bytes;
+}
+
+Result<store::File> take(int fd, const Path& path, std::string name, store::Store& store,
+                         const std::stop_token& stop) {
+    auto left = TRY(size_to_take(fd, path, store));
     const auto writer = TRY(store.begin_blob());
     std::string piece(k_piece, '\0');
     while (true) {
+        if (stop.stop_requested()) {
+            return fail(Fault::unavailable, "sustd stops; the next one takes it",
+                        {.where = path.string()});
+        }
         const auto got = ::read(fd, piece.data(), piece.size());
         if (got < 0 && errno == EINTR) {
             continue;
@@ -132,6 +151,12 @@ Result<store::File> take(int fd, const Path& path, std::string name, store::Stor
         if (got == 0) {
             break;
         }
+        if (static_cast<std::uint64_t>(got) > left) {
+            return fail(Fault::conflict, "grows while it is read",
+                        {.where = path.string(),
+                         .hint = "the command is to end after whatever it started"});
+        }
+        left -= static_cast<std::uint64_t>(got);
         TRY(writer->write(std::string_view(piece).substr(0, static_cast<std::size_t>(got))));
     }
     const auto blob = TRY(writer->commit());
@@ -178,7 +203,8 @@ Result<Folder> open_folder(const Path& path) {
 }  // namespace
 
 Result<LeftFiles> take_left_files(const Path& folder, const Path& path,
-                                  const std::optional<core::Identity>& owner, store::Store& store) {
+                                  const std::optional<core::Identity>& owner, store::Store& store,
+                                  const std::stop_token& stop) {
     Folder opened;
     Found found;
     {
@@ -194,7 +220,7 @@ Result<LeftFiles> take_left_files(const Path& folder, const Path& path,
             fd = TRY(open_beneath(opened, one, O_RDONLY));
         }
         auto name = found.is_folder ? one.lexically_relative(path) : one.filename();
-        left.files.push_back(TRY(take(fd.get(), folder / one, name.string(), store)));
+        left.files.push_back(TRY(take(fd.get(), folder / one, name.string(), store, stop)));
     }
     return left;
 }

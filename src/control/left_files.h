@@ -3,6 +3,7 @@
 // Files that a job has left, into the store. Who left them is not trusted: no symbolic link is
 // followed on the way, nothing but plain files is opened, and all of it as their owner.
 
+#include <stop_token>
 #include <vector>
 
 #include "cluster/scheduler.h"
@@ -16,9 +17,11 @@ struct LeftFiles {
 };
 
 // `path` is relative to `folder`. not_found: it is not there; invalid: a link, a device, an empty
-// folder; too_large: more files or deeper folders than an artifact has. Blocks: on the pool.
+// folder; too_large: more files or deeper folders than an artifact has; conflict: somebody still
+// writes to it; exhausted: the store's disk has no room for it; unavailable: `stop` was asked for
+// meanwhile. Blocks: on the pool.
 core::Result<LeftFiles> take_left_files(const core::Path& folder, const core::Path& path,
                                         const std::optional<core::Identity>& owner,
-                                        store::Store& store);
+                                        store::Store& store, const std::stop_token& stop);
 
 }  // namespace sust::control

@@ -19,7 +19,7 @@ class LeftFilesTest : public testing::Test {
         ASSERT_TRUE(core::write_file(work() / path, bytes));
     }
     core::Result<LeftFiles> take(const Path& path) {
-        return take_left_files(work(), path, {}, store_);
+        return take_left_files(work(), path, {}, store_, stop_.get_token());
     }
     void expect_refused(const Path& path, Fault fault, std::string_view words) {
         const auto taken = take(path);
@@ -32,6 +32,7 @@ class LeftFilesTest : public testing::Test {
     core::ManualClock clock_;
     core::TemporaryDirectory home_ =
         core::TemporaryDirectory::create(fs::temp_directory_path(), "left-").value();
+    std::stop_source stop_;
     store::Store store_ = store::Store::open(home_.path() / "store", clock_).value();
 };
 
@@ -79,6 +80,18 @@ TEST_F(LeftFilesTest, WhatIsMissingEmptyOrNoFileIsTold) {
     expect_refused("with", Fault::invalid, "no plain file");
     fs::remove_all(work());
     expect_refused("none", Fault::not_found, "working directory is not seen here");
+}
+
+TEST_F(LeftFilesTest, WhatNoDiskHoldsIsRefusedBeforeAByteIsRead) {
+    write("holes");
+    fs::resize_file(work() / "holes", 1ULL << 43);
+    expect_refused("holes", Fault::exhausted, "has 8.0 TiB");
+}
+
+TEST_F(LeftFilesTest, AControllerThatStopsTakesNothingMore) {
+    write("file");
+    stop_.request_stop();
+    expect_refused("file", Fault::unavailable, "sustd stops");
 }
 
 TEST_F(LeftFilesTest, FoldersHaveABottom) {

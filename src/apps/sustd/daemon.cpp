@@ -147,7 +147,6 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
                                             .places = places,
                                             .root = setup.root,
                                             .offload = offload}));
-
     auto jobs = TRY(control::Jobs::open({.database = database,
                                          .backends = backends,
                                          .clock = clock,
@@ -180,6 +179,7 @@ Result<void> serve(const Setup& setup, const core::Clock& clock, const core::Log
     stop_on_signal(loop, api, *server, log, end);
     log.info("ready", {{"socket", socket.native()}, {"version", setup.version}});
     loop.run();
+    jobs.stop_bringing();
     loop.end_work();
     log.info("stopped");
     return {};
