@@ -120,15 +120,28 @@ core::Duration time_used(const Job& job) {
     return used;
 }
 
-std::vector<std::string> bad_nodes(const Job& job) {
-    std::set<std::string> nodes;
-    for (const auto& attempt : job.attempts) {
-        if (attempt.end == End::node_lost || attempt.end == End::vanished ||
-            attempt.end == End::start_failed) {
-            nodes.insert(attempt.nodes.begin(), attempt.nodes.end());
+std::vector<std::string> bad_nodes(const Job& job, const std::vector<cluster::Node>& known) {
+    using cluster::NodeState;
+    std::set<std::string> useless;
+    for (const auto& node : known) {
+        if (node.state == NodeState::down || node.state == NodeState::draining ||
+            node.state == NodeState::drained) {
+            useless.insert(node.name);
         }
     }
-    return {nodes.begin(), nodes.end()};
+    std::set<std::string> bad;
+    for (const auto& attempt : job.attempts) {
+        if (attempt.end != End::node_lost && attempt.end != End::vanished &&
+            attempt.end != End::start_failed) {
+            continue;
+        }
+        for (const auto& node : attempt.nodes) {
+            if (attempt.nodes.size() == 1 || useless.contains(node)) {
+                bad.insert(node);
+            }
+        }
+    }
+    return {bad.begin(), bad.end()};
 }
 
 void to_json(json& out, const Job& job) {

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cluster/node.h"
 #include "cluster/request.h"
 #include "control/job_artifacts.h"
 
@@ -56,8 +57,10 @@ struct Job {
 std::optional<cluster::End> end_of(const Job& job);
 // The time that its attempts have run, without the newest if that has not ended.
 core::Duration time_used(const Job& job);
-// Of attempts that were lost or did not start.
-std::vector<std::string> bad_nodes(const Job& job);
+// Those to keep off: of an attempt that was lost or did not start its node; of one on several,
+// those that `known`, the back end's last listing, says are of no use. One bad node of many would
+// take its neighbours with it, and where all are kept off, the job has nowhere to go.
+std::vector<std::string> bad_nodes(const Job& job, const std::vector<cluster::Node>& known);
 
 void to_json(nlohmann::json& json, const Job& job);
 // What is kept of its course, as JSON.

@@ -101,7 +101,19 @@ TEST(Job, TheNodesThatLostItAreBadAndTheOthersAreNot) {
     add_attempt(job, End::preempted, 1min, "n2");
     add_attempt(job, End::start_failed, 1min, "n3");
     add_attempt(job, End::failed, 1min, "n4");
-    EXPECT_THAT(bad_nodes(job), testing::ElementsAre("n1", "n3"));
+    EXPECT_THAT(bad_nodes(job, {}), testing::ElementsAre("n1", "n3"));
+}
+
+TEST(Job, OfSeveralNodesThoseAreBadThatAreOfNoUse) {
+    using cluster::NodeState;
+    auto job = job_of("command = ['x']");
+    add_attempt(job, End::node_lost, 1min, "n1");
+    job.attempts.back().nodes = {"n1", "n2", "n3"};
+    EXPECT_THAT(bad_nodes(job, {}), testing::IsEmpty());
+    EXPECT_THAT(bad_nodes(job, {{.name = "n1", .state = NodeState::busy},
+                                {.name = "n2", .state = NodeState::down},
+                                {.name = "n4", .state = NodeState::down}}),
+                testing::ElementsAre("n2"));
 }
 
 TEST(Job, ItsCourseIsReadAsItWasKept) {

@@ -212,7 +212,8 @@ Result<void> Jobs::look(Job& job, Scheduler& scheduler) {
         const auto longest = scheduler.longest(spec_of(job, scheduler));
         cluster::Orders orders{.time_limit = next_time_limit(job, longest)};
         if (job.request.retry.exclude_bad_nodes) {
-            orders.exclude_nodes = bad_nodes(job);
+            orders.exclude_nodes =
+                bad_nodes(job, scheduler.nodes().value_or(std::vector<cluster::Node>()));
         }
         TRY(scheduler.resubmit({job.id}, orders));
         return look(job, scheduler);
