@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "env/environment.h"
+#include "tune/result_store.h"
 #include "tune/run_request.h"
 #include "tune/runs_impl.h"
 #include "tune/work_folder.h"
@@ -224,6 +225,8 @@ Result<Run> Runs::Impl::admit(Result<Run> made) {
                    needs.limits.min_free_bytes));
     run.stages[Stage::prepare].state = StageState::running;
     run.stages[Stage::prepare].started = run.created;
+    // Before anybody hears of it: what it uses may be removed by the next request.
+    TRY(hold_inputs(run, needs.store));
     TRY(table.insert(run));
     tell(run, "state");
     // The run is accepted; what fails from here on is tried again by tick().
