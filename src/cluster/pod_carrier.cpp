@@ -1,5 +1,7 @@
 #include "cluster/pod_carrier.h"
 
+#include <csignal>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t k_wish_bytes_max = 4 << 10;
+constexpr int k_status_none = 125;  // the first run left no word
 constexpr std::size_t k_agent_bytes_max = 256 << 20;
 
 }  // namespace
@@ -53,6 +56,23 @@ Result<void> PodCarrier::hand_over(const ExitWord& word) const {
         return core::fail_errno("open " + message_.string(), errno);
     }
     return core::within("write " + message_.string(), core::write_all(file.get(), exit_text(word)));
+}
+
+// Not for ever again: a container that ended at once would be started again at once, and what its
+// first end said would be lost.
+Result<int> PodCarrier::stay(const AttemptFiles& files, const Token& token, std::int64_t epoch,
+                             SignalSource& signals) const {
+    const auto word = TRY(read_exit(files, token, epoch));
+    if (word) {
+        TRY(hand_over(*word));
+    }
+    while (!is_cancelled()) {
+        const auto signal = signals.next(1s);
+        if (signal && (*signal == SIGTERM || *signal == SIGINT)) {
+            break;
+        }
+    }
+    return word ? word->status : k_status_none;
 }
 
 Result<void> bring_agent(const Path& folder) {

@@ -4,6 +4,7 @@
 // (docs/protocol/job.md, Carriers): job.json in a mounted Secret, wishes in annotations that the
 // kubelet writes into files, and the termination message for its last word.
 
+#include "cluster/signals.h"
 #include "cluster/words.h"
 
 namespace sust::cluster {
@@ -23,6 +24,11 @@ class PodCarrier {
     std::string head() const;
     // The last word, where the kubelet reads it.
     Result<void> hand_over(const ExitWord& word) const;
+    // Of an attempt that had its run in this pod before its container was started again: says its
+    // last word again, if there was one, and waits until the pod is told to end. The status to
+    // exit with.
+    Result<int> stay(const AttemptFiles& files, const Token& token, std::int64_t epoch,
+                     SignalSource& signals) const;
 
   private:
     bool is_cancelled() const;

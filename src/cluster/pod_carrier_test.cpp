@@ -1,5 +1,8 @@
 #include "cluster/pod_carrier.h"
 
+#include <csignal>
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -63,6 +66,36 @@ TEST_F(PodCarrierTest, TheLastWordFitsTheTerminationMessageAndIsReadThere) {
     EXPECT_EQ(parse_exit(*text, {"j"}, 2)->status, 7);
     EXPECT_FALSE(parse_exit(*text, {"j"}, 1));
     EXPECT_FALSE(parse_exit(*text, {"other"}, 2));
+}
+
+// In a process of its own, because it takes the signals of its process.
+TEST_F(PodCarrierTest, AContainerThatIsStartedAgainSaysItsWordAgainAndWaitsToBeTold) {
+    const auto attempt = files_.attempt(1);
+    const ExitWord word{.token = {"j"},
+                        .epoch = 1,
+                        .status = 7,
+                        .started = clock_.wall(),
+                        .finished = clock_.wall()};
+    ASSERT_TRUE(core::make_directories(attempt.path));
+    ASSERT_TRUE(core::write_file(attempt.exit(), exit_text(word), 0600));
+    write("message", "");
+    const auto stay = [&](bool cancelled) {
+        auto signals = SignalSource::open();
+        if (cancelled) {
+            write("wishes/cancel", "yes");
+        } else {
+            ::raise(SIGTERM);
+        }
+        std::_Exit(*carrier_.stay(attempt, {"j"}, 1, *signals));
+    };
+    EXPECT_EXIT(stay(false), testing::ExitedWithCode(7), "");
+    const auto said = core::read_file(path() / "message", 4096);
+    ASSERT_TRUE(said);
+    EXPECT_EQ(parse_exit(*said, {"j"}, 1)->status, 7);
+    EXPECT_EXIT(stay(true), testing::ExitedWithCode(7), "");
+    ASSERT_TRUE(core::write_file(attempt.exit(), "", 0600));
+    std::filesystem::remove(attempt.exit());
+    EXPECT_EXIT(stay(false), testing::ExitedWithCode(125), "") << "it was killed the first time";
 }
 
 TEST_F(PodCarrierTest, TheProgramThatBringsItselfCanBeExecuted) {

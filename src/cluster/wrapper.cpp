@@ -93,6 +93,7 @@ class Wrapper {
     Confinement limits_;
     AttemptWord attempt_;
 
+    bool over_ = false;  // this attempt had its run in this pod
     int leftovers_ = 0;
     Stop stop_ = Stop::none;
     bool starter_asked_ = false;
@@ -106,6 +107,9 @@ class Wrapper {
 
 Result<int> Wrapper::run() {
     TRY(prepare());
+    if (over_) {
+        return options_.pod->stay(files_, job_.spec.token, options_.epoch, *signals_);
+    }
     const auto stopped_by = wait_for_others();
     if (is_cancelled()) {
         return ended_before_start(ExitReason::cancelled, k_status_cancelled);
@@ -154,12 +158,16 @@ Result<void> Wrapper::prepare() {
         return fail(Fault::conflict, "another wrapper has this attempt");
     }
     for (const auto& path : {files_.attempt(), files_.exit(), files_.verdict()}) {
-        if (core::path_exists(path)) {
+        if (core::path_exists(path) && options_.pod) {
+            over_ = true;  // a container that is started again, as some controllers have it
+        } else if (core::path_exists(path)) {
             return fail(Fault::conflict, "this attempt has been started before",
                         {.where = path.string()});
         }
     }
-    slip_ = TRY(ExitSlip::reserve(files_));
+    if (!over_) {
+        slip_ = TRY(ExitSlip::reserve(files_));
+    }
     return {};
 }
 

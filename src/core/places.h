@@ -14,7 +14,7 @@ struct Places {
     Path state;   // logs
     Path cache;   // what can be made again
     Path run;     // sockets, pid files (0700)
-    Path share;   // what ships with the programs: recipes/, engines/, environments/, images/
+    Path share;   // what ships with the programs: recipes/, engines/, shapes/, ...
     Path bin;     // sust, sustd, sust-gateway, sust-agent
 
     Path api_socket() const { return run / "api.sock"; }

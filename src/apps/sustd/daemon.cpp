@@ -50,11 +50,13 @@ Result<BackendsFile> backends_file(const Setup& setup) {
     const auto file = setup.places.config / "backends.toml";
     const auto text = TRY(core::read_file_if_any(file, k_file_bytes_max)).value_or("");
     BackendsFile read{.local = TRY(cluster::read_local(text, file.string()))};
-    read.sites = TRY(cluster::read_sites(text, file.string(),
-                                         {.agent = setup.places.bin / "sust-agent",
-                                          .base = cluster::base_environment(setup.environment),
-                                          .data = setup.places.data,
-                                          .environment = setup.environment}));
+    read.sites = TRY(cluster::read_sites(
+        text, file.string(),
+        {.agent = setup.places.bin / "sust-agent",
+         .base = cluster::base_environment(setup.environment),
+         .data = setup.places.data,
+         .environment = setup.environment,
+         .shapes = {setup.places.config / "shapes", setup.places.share / "shapes"}}));
     return read;
 }
 

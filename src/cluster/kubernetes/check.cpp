@@ -29,6 +29,7 @@ struct Right {
     bool of_cluster;
     Outcome without;
     std::string_view for_what;
+    std::string_view group = {};
 };
 constexpr std::array k_rights = {
     Right{"create get list watch patch delete", "pods", "", false, Outcome::bad, "jobs"},
@@ -68,7 +69,10 @@ CheckLine check_clock(const Client& client) {
 
 Result<bool> may(Client& client, const std::string& space, const Right& right,
                  const std::string& verb) {
-    json attributes = {{"verb", verb}, {"resource", right.resource}, {"subresource", right.part}};
+    json attributes = {{"verb", verb},
+                       {"group", right.group},
+                       {"resource", right.resource},
+                       {"subresource", right.part}};
     if (!right.of_cluster) {
         attributes["namespace"] = space;
     }
@@ -99,6 +103,44 @@ CheckLine check_right(Client& client, const std::string& space, const Right& rig
                       fmt::format("may not {} in {}", core::join(missing, ", "), where),
                       fmt::format("needed for {}; docs/operate/kubernetes.md has the role",
                                   right.for_what));
+}
+
+// Which shapes the server has, and whether the one that jobs get is among them.
+CheckLine check_shapes(const CheckPlace& place, const Result<Offer>& offer) {
+    const auto& options = place.options;
+    const auto said = options.shape == k_pods ? Outcome::warning : Outcome::bad;
+    if (!offer) {
+        return line("shape", said, core::to_string(offer.error()),
+                    "shapes need to be asked for: GET /version and /apis");
+    }
+    const auto chosen = choose_shape(options.shape, options, *offer);
+    if (!chosen) {
+        return line("shape", Outcome::bad, chosen.error().message, chosen.error().hint);
+    }
+    std::vector<std::string> here{std::string(k_pods)};
+    for (const auto& shape : options.shapes) {
+        if (!offer->missing.contains(shape.name)) {
+            here.push_back(shape.name);
+        }
+    }
+    const auto name = *chosen == nullptr ? std::string(k_pods) : (*chosen)->name;
+    return line("shape", Outcome::good,
+                fmt::format("{}{}; here are {}", name, options.shape == k_auto ? " (auto)" : "",
+                            core::join(here, ", ")));
+}
+
+// Of the shape that jobs get here, if it is not ours.
+std::vector<CheckLine> check_shape_right(Client& client, const CheckPlace& place,
+                                         const Result<Offer>& offer) {
+    const auto chosen = offer ? choose_shape(place.options.shape, place.options, *offer)
+                              : Result<const Shape*>(nullptr);
+    if (!chosen || *chosen == nullptr) {
+        return {};
+    }
+    const auto& shape = **chosen;
+    return {check_right(client, place.space,
+                        Right{"create get list delete", shape.resource, "", false, Outcome::bad,
+                              "jobs of this shape", shape.group})};
 }
 
 CheckLine check_quota(Client& client, const std::string& space) {
@@ -172,22 +214,31 @@ CheckLine check_agent(Client& client, const CheckPlace& place, const core::Clock
 
 }  // namespace
 
-std::vector<CheckLine> check(Client& client, const CheckPlace& place, const core::Clock& clock) {
-    std::vector<CheckLine> lines{check_server(client)};
+Checked check(Client& client, const CheckPlace& place, const core::Clock& clock) {
+    Checked checked{.lines = {check_server(client)}};
+    auto& lines = checked.lines;
     if (lines.back().outcome == Outcome::bad) {
-        return lines;
+        return checked;
     }
     lines.push_back(check_clock(client));
+    auto offer = discover(client, place.options.shapes);
+    lines.push_back(check_shapes(place, offer));
     bool able = true;
     for (const auto& right : k_rights) {
         lines.push_back(check_right(client, place.space, right));
         able = able && lines.back().outcome != Outcome::bad;
     }
+    for (auto& one : check_shape_right(client, place, offer)) {
+        lines.push_back(std::move(one));
+    }
     lines.push_back(check_quota(client, place.space));
     if (able) {
         lines.push_back(check_agent(client, place, clock));
     }
-    return lines;
+    if (offer) {
+        checked.offer = std::move(*offer);
+    }
+    return checked;
 }
 
 }  // namespace sust::cluster::kubernetes

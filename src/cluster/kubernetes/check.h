@@ -3,7 +3,7 @@
 // The lines of `sust backend check` for a Kubernetes cluster: each asks the API server, one starts
 // a pod of the agent's image. On the thread of the client.
 
-#include "cluster/kubernetes/client.h"
+#include "cluster/kubernetes/discovery.h"
 #include "cluster/kubernetes/kubernetes.h"
 
 namespace sust::cluster::kubernetes {
@@ -13,6 +13,10 @@ struct CheckPlace {
     std::string space;
     std::string controller;
 };
-std::vector<CheckLine> check(Client& client, const CheckPlace& place, const core::Clock& clock);
+struct Checked {
+    std::vector<CheckLine> lines{};
+    std::optional<Offer> offer{};  // what the server has now, for jobs that wait for it
+};
+Checked check(Client& client, const CheckPlace& place, const core::Clock& clock);
 
 }  // namespace sust::cluster::kubernetes

@@ -204,13 +204,17 @@ Result<json> Client::merge(const std::string& path, const json& patch) {
                 .type = "application/merge-patch+json"});
 }
 
-Result<void> Client::remove(const std::string& path, std::string_view uid, Duration grace) {
+Result<void> Client::remove(const std::string& path, std::string_view uid, Duration grace,
+                            Propagation propagation) {
     json options = {
         {"apiVersion", "v1"},
         {"kind", "DeleteOptions"},
         {"gracePeriodSeconds", std::chrono::duration_cast<std::chrono::seconds>(grace).count()}};
     if (!uid.empty()) {
         options["preconditions"] = {{"uid", uid}};
+    }
+    if (propagation == Propagation::foreground) {
+        options["propagationPolicy"] = "Foreground";
     }
     const auto done = send(
         {.method = "DELETE", .target = path, .body = options.dump(), .type = "application/json"});

@@ -23,6 +23,9 @@ struct Eviction {
     Duration again{};   // after which the server wants to be asked again
 };
 
+// Whether what was made by what is removed goes too.
+enum class Propagation { usual, foreground };
+
 enum class WatchEnd {
     ended,  // as every watch does: begin again where it was
     gone,   // 410: what it was is forgotten; list again
@@ -41,7 +44,8 @@ class Client {
     Result<nlohmann::json> apply(const std::string& path, const nlohmann::json& object);
     Result<nlohmann::json> merge(const std::string& path, const nlohmann::json& patch);
     // Only the object with that uid (any, if empty); an absent one is fine.
-    Result<void> remove(const std::string& path, std::string_view uid, Duration grace);
+    Result<void> remove(const std::string& path, std::string_view uid, Duration grace,
+                        Propagation propagation = Propagation::usual);
     // Asks once to evict the pod at `path`, if it has that uid. Gone is as good as taken.
     Eviction evict(const std::string& path, const nlohmann::json& eviction);
     // Text, as a pod's log.

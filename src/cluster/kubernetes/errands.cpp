@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cluster/kubernetes/objects.h"
+
 namespace sust::cluster::kubernetes {
 
 using core::fail;
@@ -20,26 +22,6 @@ bool is_ours(const json& object, const json& wanted) {
         }
     }
     return true;
-}
-
-// The name is the same for every try, so what is there already is what an earlier one made.
-Result<void> make_one(Client& client, const std::string& path, const json& object) {
-    const auto made = client.create(path, object);
-    if (made) {
-        return {};
-    }
-    if (made.error().fault != Fault::conflict) {
-        return tl::unexpected<core::Error>(made.error());
-    }
-    const auto name = object.at("metadata").at("name").get<std::string>();
-    const auto there = client.get(path + "/" + name);
-    if (!there) {  // the conflict was another one: a quota that changed meanwhile
-        return fail(Fault::unavailable, made.error().message);
-    }
-    return is_ours(*there, object)
-               ? Result<void>()
-               : fail(Fault::conflict, fmt::format("{} belongs to somebody else", name),
-                      {.where = path, .hint = "is another sustd using this namespace?"});
 }
 
 // The pod is whose it was, or gone, which is fine.
@@ -89,6 +71,26 @@ std::string secrets_path(const std::string& space) {
     return fmt::format("/api/v1/namespaces/{}/secrets", space);
 }
 
+// What is there already is what an earlier try made.
+Result<void> make_one(Client& client, const std::string& path, const json& object) {
+    const auto made = client.create(path, object);
+    if (made) {
+        return {};
+    }
+    if (made.error().fault != Fault::conflict) {
+        return tl::unexpected<core::Error>(made.error());
+    }
+    const auto name = object.at("metadata").at("name").get<std::string>();
+    const auto there = client.get(path + "/" + name);
+    if (!there) {  // the conflict was another one: a quota that changed meanwhile
+        return fail(Fault::unavailable, made.error().message);
+    }
+    return is_ours(*there, object)
+               ? Result<void>()
+               : fail(Fault::conflict, fmt::format("{} belongs to somebody else", name),
+                      {.where = path, .hint = "is another sustd using this namespace?"});
+}
+
 Result<void> make(Client& client, const std::string& space, const Order& order,
                   const KubernetesOptions& options) {
     TRY(make_one(client, secrets_path(space), secret_object(order)));
@@ -131,18 +133,24 @@ Result<void> remove_pods(Client& client, const std::string& space, const std::ve
     return {};
 }
 
-Result<void> clean(Client& client, const std::string& space, const std::vector<Wish>& pods,
-                   const std::string& secret, Duration grace) {
-    for (const auto& pod : pods) {
+// Without its Secret a pod that a controller makes meanwhile never begins, and without the object
+// none is made: in this order the command is not started again.
+Result<void> clean(Client& client, const std::string& space, const Leftovers& left) {
+    const auto secret = secrets_path(space) + "/" + left.secret;
+    if (left.shape) {
+        TRY(client.remove(secret, "", {}));
+        TRY(remove_object(client, space, *left.shape, left.object));
+    }
+    for (const auto& pod : left.pods) {
         const auto path = pods_path(space) + "/" + pod.pod;
-        const auto removed = client.remove(path, pod.uid, grace);
+        const auto removed = client.remove(path, pod.uid, left.grace);
         if (!removed && removed.error().fault == Fault::conflict) {
             continue;  // another pod has the name by now
         }
         TRY(Result<void>(removed));
         TRY(let_go(client, path));
     }
-    return client.remove(secrets_path(space) + "/" + secret, "", {});
+    return left.shape ? Result<void>() : client.remove(secret, "", {});
 }
 
 }  // namespace sust::cluster::kubernetes

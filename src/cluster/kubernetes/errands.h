@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "cluster/kubernetes/client.h"
 #include "cluster/kubernetes/manifest.h"
 #include "cluster/kubernetes/pod.h"
@@ -18,6 +20,8 @@ namespace sust::cluster::kubernetes {
 std::string pods_path(const std::string& space);
 std::string secrets_path(const std::string& space);
 
+// Makes what is not there yet; its name is the same for every try.
+Result<void> make_one(Client& client, const std::string& path, const nlohmann::json& object);
 // Makes the Secret and the pods that are not there yet. exhausted: a quota refused one; invalid:
 // Kubernetes will never take it; conflict: a name belongs to somebody else.
 Result<void> make(Client& client, const std::string& space, const Order& order,
@@ -35,8 +39,15 @@ std::map<std::string, Eviction> evict(Client& client, const std::string& space,
                                       const std::vector<Wish>& pods);
 Result<void> remove_pods(Client& client, const std::string& space, const std::vector<Wish>& pods);
 
-// Lets the pods of an attempt go, whatever they do, and its Secret.
-Result<void> clean(Client& client, const std::string& space, const std::vector<Wish>& pods,
-                   const std::string& secret, Duration grace);
+// What is left of an attempt.
+struct Leftovers {
+    std::vector<Wish> pods{};
+    std::string secret{};
+    std::string object{};          // of whoever made the pods
+    std::optional<Shape> shape{};  // nothing: we did
+    Duration grace{};              // of pods that still run
+};
+// Lets its pods go, whatever they do, and its Secret.
+Result<void> clean(Client& client, const std::string& space, const Leftovers& left);
 
 }  // namespace sust::cluster::kubernetes

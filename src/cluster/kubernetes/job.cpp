@@ -22,7 +22,7 @@ constexpr Duration k_log_period = 10s;  // of what nobody reads, and more with m
 constexpr Duration k_log_per_running = 100ms;
 constexpr Duration k_log_followed = 1s;
 constexpr Duration k_stop_slack = 30s;  // after which a pod that was told to end is deleted
-constexpr int k_last_log_tries = 3;
+constexpr Duration k_failed_slack = 10s;
 
 Sight unreadable(const std::string& reason) {
     return {.event = Event::words_unreadable, .reason = reason};
@@ -34,10 +34,6 @@ bool is_running(const Pod& pod) {
 bool has_begun(const Pod& pod) {
     return pod.main.state == Container::State::running ||
            pod.main.state == Container::State::terminated;
-}
-
-bool is_good(const PodEnd& end) {
-    return end.word && end.word->reason == ExitReason::exited && end.word->status == 0;
 }
 
 }  // namespace
@@ -75,6 +71,7 @@ Result<void> KubernetesJob::begin() {
     if (begun_) {
         return {};
     }
+    TRY(choice_.load(kept_.files().path, context_));
     made_ = core::path_exists(kept_.files().native());
     cancelled_ = kept_.is_cancelled();
     last_words_ = kept_.final_words();
@@ -117,6 +114,11 @@ std::optional<Sight> KubernetesJob::see_absent() {
     if (refusal_) {
         return conclude(End::start_failed, core::to_string(*refusal_));
     }
+    if (choice_.is_shaped()) {
+        if (auto waits = see_object()) {
+            return waits;
+        }
+    }
     if (now < next_try_) {
         return Sight{.event = Event::waiting, .reason = trouble_};
     }
@@ -128,11 +130,39 @@ std::optional<Sight> KubernetesJob::see_absent() {
     return ask_to_make();
 }
 
+// No pod of it, but maybe the object that a controller makes them of. Nothing: it is to be made.
+std::optional<Sight> KubernetesJob::see_object() {
+    context_.objects_wanted = true;
+    const auto now = context_.clock.monotonic();
+    const auto found = context_.objects.find({status().token, status().epoch});
+    if (found == context_.objects.end()) {
+        if (!ordered_) {
+            return std::nullopt;
+        }
+        const bool known = context_.objects_listed && *context_.objects_listed > ordered_at_;
+        return known ? conclude(End::vanished, "its " + choice_.name() + " is gone without a pod")
+                     : Sight{.event = Event::waiting, .reason = trouble_};
+    }
+    const auto& object = found->second;
+    if (object.failed.empty()) {
+        troubled_since_.reset();
+        return Sight{.event = Event::waiting,
+                     .reason = object.waits.empty() ? object.name + " has no pods yet"
+                                                    : object.name + ": " + object.waits};
+    }
+    // The watch may still be about to tell of pods that say more.
+    troubled_since_ = troubled_since_.value_or(now);
+    return now - *troubled_since_ > k_failed_slack
+               ? conclude(End::start_failed, object.name + ": " + object.failed)
+               : Sight{.event = Event::waiting, .reason = object.failed};
+}
+
 std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
     const auto nodes = static_cast<std::size_t>(kept_.spec().shape.nodes);
     if (pods.size() >= nodes) {
         keep_mark();
     }
+    choice_.learn(pods.begin()->second.shape, context_);
     doubtful_since_ = {};  // they were seen: from here on the watch tells when they are gone
     nodes_.clear();
     for (const auto& [rank, pod] : pods) {
@@ -149,9 +179,9 @@ std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
     if (cancelled_ || stopping_since_) {
         return see_stopping(pods);
     }
-    if (pods.size() < nodes && !made_) {
+    if (pods.size() < nodes && !made_ && !choice_.is_shaped()) {
         if (refusal_) {
-            context_.clean(status().token, status().epoch, 0s);
+            clean();
             return conclude(End::start_failed, core::to_string(*refusal_));
         }
         if (!asking_ && context_.clock.monotonic() >= next_try_) {
@@ -164,32 +194,11 @@ std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
 
 // All pods have ended, or one that failed ends the others.
 std::optional<Sight> KubernetesJob::see_over(const Pods& pods) {
-    const auto now = context_.clock.wall();
-    std::optional<PodEnd> first_bad;
-    std::optional<PodEnd> last;
-    int bad_rank = 0;
-    std::size_t over = 0;
-    for (const auto& [rank, pod] : pods) {
-        auto end = end_of(pod, now);
-        if (!end) {
-            continue;
-        }
-        ++over;
-        // Of those that were told to end with the others, the first is the one that was not told.
-        if (!is_good(*end) && (!first_bad || end->finished < first_bad->finished)) {
-            first_bad = end;
-            bad_rank = rank;
-        }
-        if (!last || end->finished > last->finished) {
-            last = std::move(end);
-        }
-    }
-    if (over == 0) {
-        return std::nullopt;
-    }
-    if (over == pods.size() && (first_bad || made_)) {
-        ask_for_end(pods, first_bad ? bad_rank : 0, first_bad ? *first_bad : *last);
-    } else if (first_bad && !stopping_since_) {
+    const auto over = over_of(pods, context_.clock.wall());
+    if (over.count == pods.size() && (over.first_bad || made_)) {
+        const auto& end = over.first_bad ? *over.first_bad : *over.last;
+        ask_for_end(pods, over.first_bad ? over.bad_rank : 0, end);
+    } else if (over.first_bad && !stopping_since_) {
         stopping_since_ = context_.clock.monotonic();
         next_wish_ = {};
     }
@@ -214,7 +223,7 @@ std::optional<Sight> KubernetesJob::see_start(const Pods& pods) {
         if (const auto trouble = start_trouble(pod)) {
             troubled_since_ = troubled_since_.value_or(now);
             if (now - *troubled_since_ > context_.options.start_patience) {
-                context_.clean(status().token, status().epoch, 0s);
+                clean();
                 return conclude(End::start_failed, *trouble);
             }
             reason = *trouble;
@@ -227,7 +236,7 @@ std::optional<Sight> KubernetesJob::see_start(const Pods& pods) {
     waiting_since_ = placed && nodes > 1 ? std::optional(waiting_since_.value_or(now))
                                          : std::optional<core::MonoTime>();
     if (waiting_since_ && now - *waiting_since_ > context_.options.start_patience) {
-        context_.clean(status().token, status().epoch, 0s);
+        clean();
         return conclude(End::start_failed, "not all of its pods found a place: " + reason);
     }
     return Sight{.event = placed ? Event::being_started : Event::waiting, .reason = reason};
@@ -279,7 +288,14 @@ std::optional<Sight> KubernetesJob::see_stopping(const Pods& pods) {
 Sight KubernetesJob::conclude(End end, std::string reason) {
     last_words_ = kept_.conclude(end, std::move(reason), context_.clock, context_.log);
     last_words_->nodes = nodes_;
+    if (choice_.is_shaped()) {
+        clean();  // without pods nobody else would think of the object
+    }
     return *last_words_;
+}
+
+void KubernetesJob::clean() {
+    context_.clean(status().token, status().epoch, 0s, choice_.name());
 }
 
 std::optional<Sight> KubernetesJob::ask_to_make() {
@@ -287,10 +303,18 @@ std::optional<Sight> KubernetesJob::ask_to_make() {
     if (!order) {
         return unreadable(core::to_string(order.error()));
     }
+    const auto shape = choice_.decide(kept_.spec(), kept_.files().path, context_);
+    if (!shape) {
+        return shape.error().fault == Fault::invalid
+                   ? conclude(End::start_failed, core::to_string(shape.error()))
+                   : Sight{.event = Event::waiting, .reason = core::to_string(shape.error())};
+    }
     asking_ = post<Result<void>>(
         context_.acts,
         [&client = context_.acting, space = context_.space, order = std::move(*order),
-         &options = context_.options] { return make(client, space, order, options); },
+         &options = context_.options, shape = *shape, used = context_.used_shapes()] {
+            return make_shaped(client, space, order, shape, options, used);
+        },
         [this](const Result<void>& made) { on_made(made); });
     return asking_ ? std::optional<Sight>()
                    : Sight{.event = Event::waiting, .reason = "too much waits for Kubernetes"};
@@ -305,7 +329,12 @@ void KubernetesJob::on_made(const Result<void>& made) {
         if (!context_.pods.contains({status().token, status().epoch})) {
             doubtful_since_ = now;
         }
-        keep_mark();
+        if (choice_.is_shaped()) {
+            ordered_ = true;  // the mark is for its pods, which come later
+            ordered_at_ = now;
+        } else {
+            keep_mark();
+        }
         if (status().state == State::planned) {
             kept_.apply({.event = Event::handed_over}, context_.clock, context_.log);
         }
@@ -356,11 +385,7 @@ Result<void> KubernetesJob::stop() {
 
 // The last lines and why it was deleted, before the job has ended and its pods are let go.
 void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
-    struct Source {
-        std::string path;
-        Path file;
-    };
-    std::vector<Source> sources;
+    std::vector<LogSource> sources;
     for (const auto& [number, pod] : pods) {
         const bool silent = end_of(pod, context_.clock.wall())->end == End::node_lost;
         if (!silent && (number == 0 || number == rank)) {
@@ -371,21 +396,9 @@ void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
     ending_ = post<std::optional<Deletion>>(
         context_.asks,
         [&client = context_.asking, &log = context_.log, space = context_.space, sources,
-         &options = context_.options, deciding = pods.at(rank), was_deleted = end.was_deleted,
-         max = context_.options.book.log_bytes]() -> std::optional<Deletion> {
-            for (const auto& source : sources) {
-                Result<void> brought;
-                for (int i = 0; i < k_last_log_tries; ++i) {
-                    brought = bring_log(client, source.path, source.file, max, log);
-                    if (brought) {
-                        break;
-                    }
-                }
-                if (!brought) {
-                    log.warn("the last lines of a job are lost",
-                             {{"error", core::to_string(brought.error())}});
-                }
-            }
+         &options = context_.options, deciding = pods.at(rank),
+         was_deleted = end.was_deleted]() -> std::optional<Deletion> {
+            bring_last_lines(client, sources, options.book.log_bytes, log);
             return was_deleted ? why_deleted(client, space, deciding, options) : std::nullopt;
         },
         [this, end](const std::optional<Deletion>& deletion) { on_end(end, deletion); });
@@ -415,7 +428,7 @@ void KubernetesJob::on_end(PodEnd end, const std::optional<Deletion>& deletion) 
     } else {
         (void)conclude(end.end, end.reason);
     }
-    context_.clean(status().token, status().epoch, 0s);
+    clean();
 }
 
 // --- Logs ------------------------------------------------------------------------------------
@@ -457,7 +470,8 @@ Result<std::int64_t> KubernetesJob::resubmit(const Orders& orders) {
 
 void KubernetesJob::forget_attempt() {
     life_ = std::make_shared<int>(0);
-    begun_ = made_ = cancelled_ = asking_ = ending_ = log_asked_ = false;
+    choice_.forget();
+    begun_ = made_ = ordered_ = cancelled_ = asking_ = ending_ = log_asked_ = false;
     last_words_.reset();
     nodes_.clear();
     refusal_.reset();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cluster/book.h"
+#include "cluster/kubernetes/choice.h"
 #include "cluster/kubernetes/context.h"
 #include "cluster/kubernetes/deletion.h"
 
@@ -30,6 +31,7 @@ class KubernetesJob final : public BookedJob {
     // Nothing: there is nothing new to say.
     std::optional<Sight> see();
     std::optional<Sight> see_absent();
+    std::optional<Sight> see_object();
     std::optional<Sight> see_pods(const Pods& pods);
     std::optional<Sight> see_start(const Pods& pods);
     std::optional<Sight> see_over(const Pods& pods);
@@ -45,6 +47,7 @@ class KubernetesJob final : public BookedJob {
     template <class Answer, class Ask, class Then>
     bool post(Worker& worker, Ask ask, Then then);
     Sight conclude(End end, std::string reason);
+    void clean();
     void forget_attempt();
 
     Context& context_;
@@ -54,7 +57,9 @@ class KubernetesJob final : public BookedJob {
     bool begun_ = false;  // what an earlier controller kept was read
     std::optional<Sight> last_words_;
     std::vector<std::string> nodes_;  // of its pods
-    bool made_ = false;               // all pods were seen once: they are never made again
+    Choice choice_;
+    bool made_ = false;     // all pods were seen once: they are never made again
+    bool ordered_ = false;  // by this process: the object that a controller makes pods of
     bool cancelled_ = false;
     bool asking_ = false;  // something is made, told or removed
     bool ending_ = false;  // its last lines are being brought
@@ -63,6 +68,7 @@ class KubernetesJob final : public BookedJob {
     int tries_ = 0;
     core::MonoTime next_try_{};
     core::MonoTime doubtful_since_{};
+    core::MonoTime ordered_at_{};
     std::string trouble_;
     std::optional<core::Error> refusal_;
     core::MonoTime next_wish_{};

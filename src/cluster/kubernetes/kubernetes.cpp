@@ -11,6 +11,7 @@
 #include "cluster/kubernetes/check.h"
 #include "cluster/kubernetes/drain.h"
 #include "cluster/kubernetes/job.h"
+#include "cluster/kubernetes/rounds.h"
 #include "cluster/kubernetes/volumes.h"
 #include "cluster/kubernetes/watcher.h"
 #include "core/fd.h"
@@ -26,7 +27,6 @@ using namespace std::chrono_literals;
 namespace kubernetes {
 namespace {
 
-constexpr Duration k_nodes_period = 15s;
 constexpr Duration k_sweep_period = 10s;
 constexpr std::size_t k_drains_max = 64;  // at once
 constexpr std::size_t k_id_bytes_max = 64;
@@ -84,7 +84,6 @@ class Kubernetes final : public Book {
     void drop(const std::string& uid, const AttemptKey& key);
     void tell(const Token& token);
     void tell_all();
-    void ask_for_nodes();
     void sweep();
     Result<const Machine*> machine_named(std::string_view name) const;
     void apply_to_node(nlohmann::json object, std::string_view name, Then<void> then);
@@ -95,9 +94,8 @@ class Kubernetes final : public Book {
     Client asking_;
     Context context_;
     std::map<std::string, std::pair<AttemptKey, int>> places_;  // of pods, by uid
+    Rounds rounds_{context_};
     std::list<Drain> drains_;
-    bool nodes_asked_ = false;
-    core::MonoTime next_nodes_{};
     core::MonoTime next_sweep_{};
     core::Fd epoll_;
     Worker acts_{"kube-acts"};
@@ -157,6 +155,9 @@ Result<void> Kubernetes::accepts(const JobSpec& spec) const {
     TRY(check_files(spec, options_of_));  // its words say more than a capability
     TRY(check_capabilities(spec, *this));
     TRY(check_request(spec, options_of_));
+    if (context_.offer) {
+        TRY(choose_shape(wanted_shape(spec, options_of_), options_of_, *context_.offer));
+    }
     return options_of_.fixed_nodes && !context_.machines.empty()
                ? fits(spec, context_.machines, options_of_)
                : Result<void>();
@@ -219,50 +220,27 @@ void Kubernetes::take(PodNews news) {
     context_.trouble = std::move(news.trouble);
 }
 
-void Kubernetes::ask_for_nodes() {
-    const auto now = clock_.monotonic();
-    if (nodes_asked_ || now < next_nodes_) {
-        return;
-    }
-    next_nodes_ = now + k_nodes_period;
-    nodes_asked_ = true;
-    ask<std::vector<Machine>>(
-        asks_,
-        [this]() -> Result<std::vector<Machine>> {
-            std::vector<Machine> machines;
-            TRY(asking_.list(
-                "/api/v1/nodes", {}, [&] { machines.clear(); },
-                [&](const nlohmann::json& object) {
-                    if (auto machine = read_machine(object, options_of_, clock_.wall())) {
-                        machines.push_back(std::move(*machine));
-                    }
-                }));
-            return machines;
-        },
-        [this](Result<std::vector<Machine>> machines) {
-            nodes_asked_ = false;
-            if (machines) {  // without the right to list them nothing is known, which is told there
-                context_.machines = std::move(*machines);
-                context_.looked = clock_.wall();
-            }
-        });
-}
-
-// Pods that no job has any more: of attempts that were forgotten, ended or followed by another.
+// What no job has any more: of attempts that were forgotten, ended or followed by another.
 void Kubernetes::sweep() {
     const auto now = clock_.monotonic();
     if (now < next_sweep_ || !context_.listed || !context_.trouble.empty()) {
         return;
     }
     next_sweep_ = now + k_sweep_period;
-    std::vector<AttemptKey> left;
-    for (const auto& [key, pods] : context_.pods) {
+    std::set<AttemptKey> left;
+    const auto look_at = [&](const AttemptKey& key) {
         const auto job = jobs_.find(key.first);
         const bool needed = job != jobs_.end() && !is_final(job->second->status().state) &&
                             job->second->status().epoch <= key.second;
         if (!needed) {
-            left.push_back(key);
+            left.insert(key);
         }
+    };
+    for (const auto& [key, pods] : context_.pods) {
+        look_at(key);
+    }
+    for (const auto& [key, object] : context_.objects) {
+        look_at(key);
     }
     for (const auto& [token, epoch] : left) {
         context_.clean(token, epoch, 0s);
@@ -273,7 +251,7 @@ void Kubernetes::poll() {
     take(watcher_.collect());
     acts_.collect();
     asks_.collect();
-    ask_for_nodes();
+    rounds_.go();
     context_.running =
         static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) {
             return entry.second->status().state == State::running;
@@ -327,7 +305,7 @@ Result<const Machine*> Kubernetes::machine_named(std::string_view name) const {
 }
 
 void Kubernetes::apply_to_node(nlohmann::json object, std::string_view name, Then<void> then) {
-    next_nodes_ = {};
+    rounds_.nodes_soon();
     ask<void>(
         asks_,
         [this, object = std::move(object),
@@ -395,16 +373,24 @@ void Kubernetes::outlook(const JobSpec& spec, Then<Outlook> then) {
 }
 
 void Kubernetes::check(Then<std::vector<CheckLine>> then) {
-    ask<std::vector<CheckLine>>(
+    ask<Checked>(
         asks_,
-        [this]() -> Result<std::vector<CheckLine>> {
+        [this]() -> Result<Checked> {
             return kubernetes::check(asking_,
                                      {.options = options_of_,
                                       .space = context_.space,
                                       .controller = context_.controller},
                                      clock_);
         },
-        std::move(then));
+        [this, then = std::move(then)](Result<Checked> checked) {
+            if (!checked) {
+                return then(tl::unexpected<core::Error>(std::move(checked).error()));
+            }
+            if (checked->offer) {
+                rounds_.take(std::move(*checked->offer));
+            }
+            then(std::move(checked->lines));
+        });
 }
 
 // Whose the pods are: of this folder of jobs, and of no other controller in the namespace.

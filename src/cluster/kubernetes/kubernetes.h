@@ -2,8 +2,10 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "cluster/book.h"
+#include "cluster/kubernetes/shape.h"
 
 namespace sust::cluster {
 
@@ -26,7 +28,9 @@ struct KubernetesOptions {
     std::string gpu_resource = "nvidia.com/gpu";
     std::string gpu_label = "nvidia.com/gpu.product";  // of nodes, for a type that is asked for
     std::string queue;                                 // Kueue's local queue where a job names none
-    std::string network;                               // see Scheduler::network
+    std::string shape = std::string(kubernetes::k_pods);  // of jobs that do not say it
+    std::vector<kubernetes::Shape> shapes;                // that are known besides our own pods
+    std::string network;                                  // see Scheduler::network
     End deleted = End::cancelled;  // what a deletion is that nobody explains; or preempted
     bool host_network = false;
     bool fixed_nodes = true;  // what no node has is refused; false: nodes may be added

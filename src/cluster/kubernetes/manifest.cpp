@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cluster/kubernetes/discovery.h"
 #include "cluster/kubernetes/pod.h"
 #include "cluster/kubernetes/volumes.h"
 #include "cluster/tasks.h"
@@ -26,8 +27,11 @@ namespace {
 constexpr Duration k_deadline_slack = 60s;
 constexpr Duration k_grace_slack = 10s;
 constexpr std::size_t k_label_bytes_max = 63;
-constexpr std::array<std::string_view, 4> k_options = {"runtime-class", "scheduler-name",
-                                                       "priority-class", "node-selector"};
+constexpr std::size_t k_plain_token_bytes_max = 32;  // as long as a digest is told
+constexpr const char* k_rank_variable = "SUST_NODE_RANK";
+constexpr const char* k_queue = "kueue.x-k8s.io/queue-name";
+constexpr std::array<std::string_view, 5> k_options = {"runtime-class", "scheduler-name",
+                                                       "priority-class", "node-selector", "shape"};
 
 std::int64_t whole_seconds(Duration duration) {
     return std::chrono::ceil<std::chrono::seconds>(duration).count();
@@ -35,11 +39,13 @@ std::int64_t whole_seconds(Duration duration) {
 
 // Names are DNS subdomains; a token may have _ and dots side by side, and is then told by its
 // digest, which two tokens do not share.
-std::string base_name(const Token& token, std::int64_t epoch) {
-    const bool plain = std::all_of(token.value.begin(), token.value.end(), [](char letter) {
-        return letter == '-' || (letter >= 'a' && letter <= 'z') ||
-               (letter >= '0' && letter <= '9');
-    });
+std::string base_name(const Token& token, std::int64_t epoch,
+                      std::size_t plain_max = k_label_bytes_max) {
+    const bool plain = token.value.size() <= plain_max &&
+                       std::all_of(token.value.begin(), token.value.end(), [](char letter) {
+                           return letter == '-' || (letter >= 'a' && letter <= 'z') ||
+                                  (letter >= '0' && letter <= '9');
+                       });
     return fmt::format("sust-{}-{}",
                        plain ? token.value : core::sha256_hex(token.value).substr(0, 32), epoch);
 }
@@ -77,19 +83,22 @@ json labels_of(const Order& order) {
     return labels;
 }
 
-json environment_of(const Order& order, int rank) {
+json plain(const char* name, const std::string& value) {
+    return {{"name", name}, {"value", value}};
+}
+
+json field(const char* name, const std::string& path) {
+    return {{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
+}
+
+// `rank` is its entry of it.
+json environment_of(const Order& order, json rank) {
     const auto& spec = order.spec;
-    const auto plain = [](const char* name, std::string value) {
-        return json{{"name", name}, {"value", std::move(value)}};
-    };
-    const auto field = [](const char* name, const char* path) {
-        return json{{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
-    };
-    return json::array(
-        {plain("SUST_JOB_TOKEN", spec.token.value), plain("SUST_NODE_RANK", std::to_string(rank)),
-         plain("SUST_NODES", std::to_string(spec.shape.nodes)),
-         // Of several, the wrapper is told which one is first.
-         field("SUST_HEAD_NODE", "status.podIP"), field("SUST_NODE_NAME", "spec.nodeName")});
+    return json::array({plain("SUST_JOB_TOKEN", spec.token.value), std::move(rank),
+                        plain("SUST_NODES", std::to_string(spec.shape.nodes)),
+                        // Of several, the wrapper is told which one is first.
+                        field("SUST_HEAD_NODE", "status.podIP"),
+                        field("SUST_NODE_NAME", "spec.nodeName")});
 }
 
 json resources_of(const JobSpec& spec, const KubernetesOptions& options) {
@@ -138,7 +147,7 @@ json agent_container(const KubernetesOptions& options) {
             {"volumeMounts", json::array({mount("sust", "/sust")})}};
 }
 
-json main_container(const Order& order, int rank, const KubernetesOptions& options) {
+json main_container(const Order& order, json rank, const KubernetesOptions& options) {
     const auto& spec = order.spec;
     auto mounts = json::array(
         {mount("sust", "/sust"), mount("job", "/sust/job"), mount("wishes", "/sust/wishes")});
@@ -150,7 +159,7 @@ json main_container(const Order& order, int rank, const KubernetesOptions& optio
             {"command", json::array({"/sust/bin/sust-agent", "job", "--directory",
                                      std::string(k_pod_jobs) + spec.token.value, "--epoch",
                                      std::to_string(order.epoch), "--pod", "/sust"})},
-            {"env", environment_of(order, rank)},
+            {"env", environment_of(order, std::move(rank))},
             {"resources", resources_of(spec, options)},
             // Where the wrapper could not say a word, the last lines of the log are better.
             {"terminationMessagePolicy", "FallbackToLogsOnError"},
@@ -240,7 +249,47 @@ void set_if(json& object, const char* key, const std::string& value) {
     }
 }
 
+// A pod without its name: what every shape of a job has of it.
+json pod_of(const Order& order, json rank, json labels, const KubernetesOptions& options) {
+    const auto& spec = order.spec;
+    json pod = {{"restartPolicy", "Never"},
+                {"activeDeadlineSeconds", deadline_seconds(spec, options)},
+                {"terminationGracePeriodSeconds", whole_seconds(spec.stop_grace + k_grace_slack)},
+                {"automountServiceAccountToken", false},
+                {"enableServiceLinks", false},
+                {"initContainers", json::array({agent_container(options)})},
+                {"containers", json::array({main_container(order, std::move(rank), options)})},
+                {"volumes", volumes_of(order, options)},
+                {"tolerations", tolerations_of(options)},
+                {"nodeSelector", node_selector_of(spec, options)},
+                {"affinity", affinity_of(order)}};
+    if (options.host_network) {
+        pod["hostNetwork"] = true;
+        pod["dnsPolicy"] = "ClusterFirstWithHostNet";
+    }
+    if (!spec.principal.empty()) {
+        pod["serviceAccountName"] = options.service_accounts.at(spec.principal);
+    }
+    set_if(pod, "priorityClassName", priority_class_of(spec, options));
+    set_if(pod, "runtimeClassName", option(spec, "runtime-class"));
+    set_if(pod, "schedulerName", option(spec, "scheduler-name"));
+    return {{"metadata",
+             {{"labels", std::move(labels)},
+              {"annotations", {{"sust/name", spec.name}}},
+              {"finalizers", json::array({k_finalizer})}}},
+            {"spec", std::move(pod)}};
+}
+
+std::string queue_of(const JobSpec& spec, const KubernetesOptions& options) {
+    return spec.queue.empty() ? options.queue : spec.queue;
+}
+
 }  // namespace
+
+std::int64_t deadline_seconds(const JobSpec& spec, const KubernetesOptions& options) {
+    return whole_seconds(spec.time_limit + spec.stop_grace + options.start_patience +
+                         k_deadline_slack);
+}
 
 std::vector<std::string> launcher_of(const JobSpec& spec) {
     const auto tasks = spec.shape.tasks_per_node;
@@ -267,6 +316,10 @@ std::string pod_name(const Token& token, std::int64_t epoch, int rank) {
     return fmt::format("{}-{}", base_name(token, epoch), rank);
 }
 
+std::string shaped_name(const Token& token, std::int64_t epoch) {
+    return base_name(token, epoch, k_plain_token_bytes_max);
+}
+
 json secret_object(const Order& order) {
     return {
         {"apiVersion", "v1"},
@@ -279,46 +332,41 @@ json secret_object(const Order& order) {
 
 json pod_object(const Order& order, int rank, const KubernetesOptions& options) {
     const auto& spec = order.spec;
-    json labels = labels_of(order);
-    labels[k_rank] = std::to_string(rank);
-    json annotations = {{"sust/name", spec.name}};
-    const auto& queue = spec.queue.empty() ? options.queue : spec.queue;
-    set_if(labels, "kueue.x-k8s.io/queue-name", queue);
+    auto pod =
+        pod_of(order, plain(k_rank_variable, std::to_string(rank)), labels_of(order), options);
+    pod["apiVersion"] = "v1";
+    pod["kind"] = "Pod";
+    auto& metadata = pod["metadata"];
+    metadata["name"] = pod_name(spec.token, order.epoch, rank);
+    metadata["labels"][k_rank] = std::to_string(rank);
+    const auto queue = queue_of(spec, options);
+    set_if(metadata["labels"], k_queue, queue);
     if (!queue.empty() && spec.shape.nodes > 1) {
-        labels["kueue.x-k8s.io/pod-group-name"] = secret_name(spec.token, order.epoch);
-        annotations["kueue.x-k8s.io/pod-group-total-count"] = std::to_string(spec.shape.nodes);
+        metadata["labels"]["kueue.x-k8s.io/pod-group-name"] = secret_name(spec.token, order.epoch);
+        metadata["annotations"]["kueue.x-k8s.io/pod-group-total-count"] =
+            std::to_string(spec.shape.nodes);
     }
-    const auto deadline =
-        spec.time_limit + spec.stop_grace + options.start_patience + k_deadline_slack;
-    json pod = {{"restartPolicy", "Never"},
-                {"activeDeadlineSeconds", whole_seconds(deadline)},
-                {"terminationGracePeriodSeconds", whole_seconds(spec.stop_grace + k_grace_slack)},
-                {"automountServiceAccountToken", false},
-                {"enableServiceLinks", false},
-                {"initContainers", json::array({agent_container(options)})},
-                {"containers", json::array({main_container(order, rank, options)})},
-                {"volumes", volumes_of(order, options)},
-                {"tolerations", tolerations_of(options)},
-                {"nodeSelector", node_selector_of(spec, options)},
-                {"affinity", affinity_of(order)}};
-    if (options.host_network) {
-        pod["hostNetwork"] = true;
-        pod["dnsPolicy"] = "ClusterFirstWithHostNet";
+    return pod;
+}
+
+json pod_template(const Order& order, const Shape& shape, const KubernetesOptions& options) {
+    auto labels = labels_of(order);
+    labels[k_shape] = shape.name;
+    auto pod = pod_of(order, field(k_rank_variable, shape.rank), std::move(labels), options);
+    pod["metadata"]["annotations"][k_rank_path] = shape.rank;
+    for (const auto& key : shape.without) {
+        pod["spec"].erase(key);
     }
-    if (!spec.principal.empty()) {
-        pod["serviceAccountName"] = options.service_accounts.at(spec.principal);
-    }
-    set_if(pod, "priorityClassName", priority_class_of(spec, options));
-    set_if(pod, "runtimeClassName", option(spec, "runtime-class"));
-    set_if(pod, "schedulerName", option(spec, "scheduler-name"));
-    return {{"apiVersion", "v1"},
-            {"kind", "Pod"},
-            {"metadata",
-             {{"name", pod_name(spec.token, order.epoch, rank)},
-              {"labels", labels},
-              {"annotations", annotations},
-              {"finalizers", json::array({k_finalizer})}}},
-            {"spec", pod}};
+    pod["spec"].merge_patch(json::parse(shape.pod));
+    return pod;
+}
+
+json shaped_metadata(const Order& order, const KubernetesOptions& options) {
+    auto labels = labels_of(order);
+    set_if(labels, k_queue, queue_of(order.spec, options));
+    return {{"name", shaped_name(order.spec.token, order.epoch)},
+            {"labels", std::move(labels)},
+            {"annotations", {{"sust/name", order.spec.name}}}};
 }
 
 json wishes_object(const std::string& pod, const std::string& uid, bool cancel,
@@ -370,6 +418,7 @@ Result<void> check_request(const JobSpec& spec, const KubernetesOptions& options
                           fmt::format("these can: {}", fmt::join(k_options, ", ")));
         }
     }
+    TRY(check_shape(spec, options));
     TRY(check_volumes(spec, options));
     if (job_text({.spec = spec}).size() > k_secret_bytes_max) {
         return fail(Fault::too_large, "the job is longer than a Secret may be",

@@ -1,6 +1,7 @@
 #pragma once
 
-// What a job becomes in Kubernetes: one Secret with its job.json, and one pod for each node.
+// What a job becomes in Kubernetes: one Secret with its job.json, and one pod for each node,
+// made by us or, as `shape.h` has it, by a controller.
 
 #include <string>
 #include <vector>
@@ -28,10 +29,19 @@ Result<Order> order_of(const KeptJob& job, const std::string& controller);
 std::string secret_name(const Token& token, std::int64_t epoch);
 std::string pod_name(const Token& token, std::int64_t epoch, int rank);
 
+// Of the one object that a controller makes pods of: short, because they are called after it.
+std::string shaped_name(const Token& token, std::int64_t epoch);
+
 // What begins the command inside its pod.
 std::vector<std::string> launcher_of(const JobSpec& spec);
 nlohmann::json secret_object(const Order& order);
 nlohmann::json pod_object(const Order& order, int rank, const KubernetesOptions& options);
+// What every pod of that shape is made from, and the name and labels of the object around it.
+nlohmann::json pod_template(const Order& order, const Shape& shape,
+                            const KubernetesOptions& options);
+nlohmann::json shaped_metadata(const Order& order, const KubernetesOptions& options);
+// After which Kubernetes ends a pod whose wrapper could not.
+std::int64_t deadline_seconds(const JobSpec& spec, const KubernetesOptions& options);
 // Server-side apply: the wishes that the wrapper in that pod is to hear.
 nlohmann::json wishes_object(const std::string& pod, const std::string& uid, bool cancel,
                              const std::string& head);

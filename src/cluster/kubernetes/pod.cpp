@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cluster/kubernetes/shape.h"
 #include "core/text.h"
 
 namespace sust::cluster::kubernetes {
@@ -39,9 +40,8 @@ core::WallTime time(const json& object, const char* key) {
     return core::parse_rfc3339(text(object, key)).value_or(core::WallTime{});
 }
 
-Container read_container(const json& status) {
+Container read_state(const json& state) {
     Container container;
-    const auto& state = at(status, "state");
     if (const auto& waiting = at(state, "waiting"); waiting.is_object()) {
         container.state = Container::State::waiting;
         container.reason = text(waiting, "reason");
@@ -59,6 +59,20 @@ Container read_container(const json& status) {
         container.finished = time(ended, "finishedAt");
     }
     return container;
+}
+
+// Some controllers' pods start again what has ended. The wrapper then has nothing to do: how it
+// ended the first time is what counts.
+Container read_container(const json& status) {
+    auto before = read_state(at(status, "lastState"));
+    return before.state == Container::State::terminated && before.exit_code != 0
+               ? before
+               : read_state(at(status, "state"));
+}
+
+Container read_main(const json& status) {
+    auto before = read_state(at(status, "lastState"));
+    return before.state == Container::State::terminated ? before : read_state(at(status, "state"));
 }
 
 const json& named(const json& statuses, std::string_view name) {
@@ -227,7 +241,11 @@ Result<Pod> read_pod(const json& object) {
     pod.token.value = text(labels, k_job);
     TRY(core::check_name("job token", pod.token.value));
     pod.epoch = TRY(core::parse_integer(text(labels, k_epoch)));
-    const auto rank = TRY(core::parse_integer(text(labels, k_rank)));
+    pod.shape = text(labels, k_shape);
+    const auto rank = TRY(core::parse_integer(
+        pod.shape.empty()
+            ? text(labels, k_rank)
+            : text_at_path(object, text(at(metadata, "annotations"), k_rank_path, 512))));
     pod.name = text(metadata, "name");
     pod.uid = text(metadata, "uid");
     pod.created = time(metadata, "creationTimestamp");
@@ -249,7 +267,7 @@ Result<Pod> read_pod(const json& object) {
         pod.confirmed = grace.is_number_integer() && grace.get<std::int64_t>() == 0;
     }
     pod.agent = read_container(named(at(status, "initContainerStatuses"), "agent"));
-    pod.main = read_container(named(at(status, "containerStatuses"), "main"));
+    pod.main = read_main(named(at(status, "containerStatuses"), "main"));
     return pod;
 }
 
@@ -267,6 +285,28 @@ std::optional<PodEnd> end_of(const Pod& pod, core::WallTime now) {
                       .finished = pod.agent.finished};
     }
     return end_of_phase(pod, now);
+}
+
+Over over_of(const std::map<int, Pod>& pods, core::WallTime now) {
+    Over over;
+    for (const auto& [rank, pod] : pods) {
+        auto end = end_of(pod, now);
+        if (!end) {
+            continue;
+        }
+        ++over.count;
+        // Of those that were told to end with the others, the first is the one that was not told.
+        const bool good =
+            end->word && end->word->reason == ExitReason::exited && end->word->status == 0;
+        if (!good && (!over.first_bad || end->finished < over.first_bad->finished)) {
+            over.first_bad = end;
+            over.bad_rank = rank;
+        }
+        if (!over.last || end->finished > over.last->finished) {
+            over.last = std::move(end);
+        }
+    }
+    return over;
 }
 
 std::optional<std::string> start_trouble(const Pod& pod) {

@@ -3,6 +3,7 @@
 // A pod of ours as the API server tells it, reduced to what decides about a job, and what its end
 // means. Nothing here asks anybody.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,10 @@ inline constexpr const char* k_controller = "sust/controller";
 inline constexpr const char* k_job = "sust/job";
 inline constexpr const char* k_epoch = "sust/epoch";
 inline constexpr const char* k_rank = "sust/rank";
-inline constexpr const char* k_cancel = "sust/cancel";  // annotation: please end
-inline constexpr const char* k_head = "sust/head";      // annotation: all are there, this is first
+inline constexpr const char* k_shape = "sust/shape";          // none: a pod that we made
+inline constexpr const char* k_rank_path = "sust/rank-path";  // annotation: where its rank is
+inline constexpr const char* k_cancel = "sust/cancel";        // annotation: please end
+inline constexpr const char* k_head = "sust/head";  // annotation: all are there, this is first
 // A pod stays until its words are kept, whoever deletes it.
 inline constexpr const char* k_finalizer = "sust/words";
 
@@ -37,6 +40,7 @@ struct Pod {
     Token token;
     std::int64_t epoch = 0;
     int rank = 0;
+    std::string shape;  // whose controller made it; empty: we did
     std::string name;
     std::string uid;
     std::string node;     // empty: the scheduler has found none
@@ -66,6 +70,15 @@ struct PodEnd {
 };
 // Nothing while it has not ended.
 std::optional<PodEnd> end_of(const Pod& pod, core::WallTime now);
+
+// Of all pods of an attempt, by rank: those that have ended.
+struct Over {
+    std::size_t count = 0;
+    std::optional<PodEnd> first_bad{};
+    int bad_rank = 0;
+    std::optional<PodEnd> last{};
+};
+Over over_of(const std::map<int, Pod>& pods, core::WallTime now);
 
 // Why its start cannot succeed as it is: an image that is not there, a command that is none.
 // Nothing: it may just take its time.

@@ -48,4 +48,22 @@ Result<void> bring_log(Client& client, const std::string& path, const Path& file
     return {};
 }
 
+void bring_last_lines(Client& client, const std::vector<LogSource>& sources, std::size_t max,
+                      const core::Log& log) {
+    constexpr int k_tries = 3;
+    for (const auto& source : sources) {
+        Result<void> brought;
+        for (int i = 0; i < k_tries; ++i) {
+            brought = bring_log(client, source.path, source.file, max, log);
+            if (brought) {
+                break;
+            }
+        }
+        if (!brought) {
+            log.warn("the last lines of a job are lost",
+                     {{"error", core::to_string(brought.error())}});
+        }
+    }
+}
+
 }  // namespace sust::cluster::kubernetes

@@ -17,4 +17,13 @@ Result<void> bring_log(Client& client, const std::string& path, const Path& file
 // rest begins. A log that was rotated does not begin where it did.
 std::size_t where_it_goes_on(std::string_view text, std::uint64_t kept, std::string_view tail);
 
+// Where a log is asked for, and the file that has it here.
+struct LogSource {
+    std::string path;
+    Path file;
+};
+// The last lines of pods that have ended, tried a few times; what is lost is told in the log.
+void bring_last_lines(Client& client, const std::vector<LogSource>& sources, std::size_t max,
+                      const core::Log& log);
+
 }  // namespace sust::cluster::kubernetes

@@ -1,5 +1,6 @@
 #include "cluster/kubernetes/site.h"
 
+#include "cluster/kubernetes/discovery.h"
 #include "cluster/kubernetes/volumes.h"
 #include "cluster/relay.h"
 #include "core/text.h"
@@ -31,6 +32,8 @@ Result<void> read_cluster(KubernetesOptions& options, const TomlTable& table,
 
 Result<void> read_pods(KubernetesOptions& options, const TomlTable& table) {
     options.agent_image = TRY(table.required_text("agent_image"));
+    options.shape = TRY(table.text("shape")).value_or(options.shape);
+    TRY(core::within(table.where("shape"), check_shape({}, options)));
     options.image = TRY(table.text("image")).value_or("");
     options.images = TRY(table.text_map("images"));
     options.volumes = TRY(table.text_map("volumes"));
@@ -79,6 +82,7 @@ Result<void> read_pods(KubernetesOptions& options, const TomlTable& table) {
 Result<KubernetesOptions> read_options(const std::string& name, const TomlTable& table,
                                        const SiteDefaults& defaults) {
     KubernetesOptions options{.name = name};
+    options.shapes = TRY(load_shapes(defaults.shapes));
     TRY(read_cluster(options, table, defaults));
     TRY(read_pods(options, table));
     return options;

@@ -22,6 +22,7 @@ struct SiteDefaults {
     core::Environment base;           // of wrappers
     Path data{};                      // ours, for what a back end keeps on this machine
     core::Environment environment{};  // of this process, for programs that prove who asks
+    std::vector<Path> shapes{};       // folders of templates of jobs; the first has precedence
 };
 
 // Live jobs of one back end: as many as control keeps of all. Each costs microseconds a period.
