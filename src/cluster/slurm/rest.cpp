@@ -1,9 +1,12 @@
 #include "cluster/slurm/rest.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cluster/slurm/pass.h"
 #include "cluster/slurm/rest_text.h"
+#include "cluster/slurm/rest_words.h"
 #include "core/http_client.h"
 #include "core/text.h"
 
@@ -17,10 +20,9 @@ namespace {
 
 // 20,000 jobs of 4 KiB each, of all users; slurmrestd has no shorter list.
 constexpr std::size_t k_answer_bytes_max = 100 << 20;
-constexpr std::string_view k_version = "v0.0.38";
 
-tl::unexpected<core::Error> cannot_say(std::string_view what) {
-    return fail(Fault::invalid, fmt::format("slurmrestd {} cannot {}", k_version, what),
+tl::unexpected<core::Error> cannot_say(std::string_view version, std::string_view what) {
+    return fail(Fault::invalid, fmt::format("slurmrestd {} cannot {}", version, what),
                 {.hint = "only Slurm's commands can: leave out `rest`"});
 }
 
@@ -49,18 +51,58 @@ Rest::Rest(RestOptions options, Exchange exchange, Duration patience, const core
     : options_(std::move(options)),
       exchange_(std::move(exchange)),
       patience_(patience),
-      clock_(&clock) {}
+      clock_(&clock),
+      agreed_(rest_version_named(options_.version)) {}
 
-// What v0.0.38 has no word for.
 std::set<Capability> Rest::lacks() const {
-    return {Capability::exclude_nodes, Capability::start_estimates, Capability::hold_nodes};
+    std::set<Capability> lacking{Capability::start_estimates};
+    if (const auto* version = agreed(); version == nullptr || !version->structured) {
+        lacking.insert({Capability::exclude_nodes, Capability::hold_nodes});
+    }
+    return lacking;
 }
 
 bool Rest::takes_option(std::string_view option) const {
-    return says_option(option);
+    if (const auto* version = agreed()) {
+        return says_option(*version, option);
+    }
+    const auto all = rest_versions();
+    return std::all_of(all.begin(), all.end(),
+                       [&](const auto& version) { return says_option(version, option); });
+}
+
+// --- Asking ----------------------------------------------------------------------------------
+
+// A ping costs slurmctld nothing, and of a version that is not served slurmrestd says 404.
+Result<const RestVersion*> Rest::agree() {
+    if (const auto* known = agreed()) {
+        return known;
+    }
+    Response last;
+    for (const auto& version : rest_versions()) {
+        last = TRY(call({.path = "ping"}, version));
+        if (!is_unknown_place(last.status, last.body)) {
+            // A server that knows it and refuses us may be another one by the next question.
+            if (last.status != 200) {
+                break;
+            }
+            agreed_ = &version;
+            return &version;
+        }
+    }
+    return tl::unexpected<core::Error>(refusal(last));
 }
 
 Result<Response> Rest::call(const Question& question) {
+    const auto* version = TRY(agree());
+    auto response = TRY(call(question, *version));
+    if (options_.version.empty() && is_unknown_place(response.status, response.body)) {
+        agreed_ = nullptr;  // it was updated; the next question finds what it has now
+    }
+    return response;
+}
+
+Result<Response> Rest::call(const Question& question, const RestVersion& version) {
     // Read each time: whoever renews it writes the file again.
     const bool own_token = !question.as_user.empty() && !options_.token_directory.empty();
     const auto pass = TRY(
@@ -68,7 +110,7 @@ Result<Response> Rest::call(const Question& question) {
     expires_ = pass.expires;
     core::http::Request request{
         .method = question.method,
-        .target = fmt::format("/slurm/{}/{}", k_version, question.path),
+        .target = fmt::format("/slurm/{}/{}", version.name, question.path),
         .headers = {{"Host", "slurmrestd"},
                     {"X-SLURM-USER-NAME",
                      question.as_user.empty() ? options_.user : question.as_user},
@@ -80,10 +122,14 @@ Result<Response> Rest::call(const Question& question) {
     return core::within("slurmrestd", exchange_(request, patience_));
 }
 
-// A bad token is not told from a controller that is away; when it ended is known.
+// A bad token is not always told from a controller that is away; when it ended is known.
 core::Error Rest::refusal(const Response& response) const {
-    auto error = complaint_of(response.status, response.body);
-    if (error.fault == Fault::unavailable && expires_ && *expires_ < clock_->wall()) {
+    return explained(complaint_of(response.status, response.body));
+}
+
+core::Error Rest::explained(core::Error error) const {
+    const bool doubtful = error.fault == Fault::unavailable || error.fault == Fault::denied;
+    if (doubtful && expires_ && *expires_ < clock_->wall()) {
         error.fault = Fault::denied;
         error.message += fmt::format("; the token expired at {}", core::rfc3339(*expires_));
     }
@@ -104,14 +150,31 @@ Result<std::string> Rest::text_of(const Question& question) {
     return std::move(response.body);
 }
 
+// --- Jobs ------------------------------------------------------------------------------------
+
 Result<std::string> Rest::submit(const Submission& submission) {
+    const auto* version = TRY(agree());
+    for (const auto& [option, value] : submission.resources.options) {
+        if (!says_option(*version, option)) {  // it was taken when another version was spoken
+            return cannot_say(version->name, fmt::format("say '{}'", option));
+        }
+    }
     return read_submitted(TRY(text_of({.method = "POST",
                                        .path = "job/submit",
                                        .as_user = submission.resources.principal,
-                                       .body = submit_text(submission)})));
+                                       .body = submit_text(*version, submission)})));
 }
 
 Result<void> Rest::cancel(const std::string& id, const std::string& principal) {
+    if (TRY(agree())->structured) {
+        // Not DELETE job/ID: where that is another's by now, slurmctld 24.11 refuses it and then
+        // answers nobody any more.
+        return read_cancelled(
+            TRY(text_of({.method = "DELETE",
+                         .path = "jobs/",
+                         .as_user = principal,
+                         .body = cancel_text(id, principal.empty() ? options_.user : principal)})));
+    }
     const auto response = TRY(call(
         {.method = "DELETE", .path = "job/" + core::percent_encode(id), .as_user = principal}));
     return response.status == 200 || is_unknown_job(response.body)
@@ -127,8 +190,10 @@ Result<Listing> Rest::list() {
 
 // It has one question per job for this, of a plugin that not every site serves.
 Result<std::vector<PastRow>> Rest::recall(const std::vector<std::string>&) {
-    return cannot_say("ask for many past jobs at once");
+    return cannot_say(TRY(agree())->name, "ask for many past jobs at once");
 }
+
+// --- The site --------------------------------------------------------------------------------
 
 Result<Site> Rest::look() {
     const auto nodes = TRY(text_of({.path = "nodes"}));
@@ -139,31 +204,48 @@ Result<Site> Rest::look() {
     return site;
 }
 
-Result<void> Rest::drain(const std::string&, const std::string&) {
-    return cannot_say("hold nodes");
+Result<void> Rest::needs_structured(std::string_view what) {
+    const auto* version = TRY(agree());
+    return version->structured ? Result<void>() : cannot_say(version->name, what);
 }
 
-Result<void> Rest::resume(const std::string&) {
-    return cannot_say("release nodes");
+Result<void> Rest::drain(const std::string& node, const std::string& reason) {
+    TRY(needs_structured("hold nodes"));
+    TRY(text_of({.method = "POST",
+                 .path = "node/" + core::percent_encode(node),
+                 .body = drain_text(std::string(k_reason_prefix) + reason)}));
+    return {};
+}
+
+Result<void> Rest::resume(const std::string& node) {
+    TRY(needs_structured("release nodes"));
+    TRY(text_of(
+        {.method = "POST", .path = "node/" + core::percent_encode(node), .body = resume_text()}));
+    return {};
 }
 
 Result<Outlook> Rest::outlook(const Resources&) {
-    return Outlook{.why = fmt::format("slurmrestd {} gives no estimate", k_version)};
+    const auto* version = TRY(agree());
+    return Outlook{.why = fmt::format("slurmrestd {} gives no estimate", version->name)};
 }
 
+// Not a ping: from v0.0.40 it is answered without regard to the token.
 Result<void> Rest::try_principal(const std::string& principal) {
-    TRY(text_of({.path = "ping", .as_user = principal}));
+    TRY(text_of({.path = "partitions", .as_user = principal}));
     return {};
 }
 
 Result<std::string> Rest::version() {
-    return "slurm " + TRY(read_ping(TRY(text_of({.path = "ping"})))).release;
+    const auto said = TRY(read_ping(TRY(text_of({.path = "ping"}))));
+    return fmt::format("slurm {}, {}", said.release, TRY(agree())->name);
 }
 
 Result<void> Rest::ping() {
     return TRY(read_ping(TRY(text_of({.path = "ping"})))).up
                ? Result<void>()
-               : fail(Fault::unavailable, "slurmrestd says that slurmctld is not up");
+               : Result<void>(tl::unexpected<core::Error>(
+                     explained({.fault = Fault::unavailable,
+                                .message = "slurmrestd says that slurmctld is not up"})));
 }
 
 }  // namespace sust::cluster::slurm

@@ -1,9 +1,11 @@
 #pragma once
 
-// Slurm through slurmrestd (openapi v0.0.38), with a token in place of commands.
+// Slurm through slurmrestd, with a token in place of commands.
 
+#include <atomic>
 #include <functional>
 
+#include "cluster/slurm/rest_version.h"
 #include "cluster/slurm/slurm.h"
 #include "cluster/slurm/transport.h"
 #include "core/http.h"
@@ -22,6 +24,7 @@ class Rest final : public Transport {
 
     std::string_view name() const override { return "slurmrestd"; }
     const std::string& user() const override { return options_.user; }
+    // Until slurmrestd was asked for the first time: what any of its versions lacks.
     std::set<Capability> lacks() const override;
     bool takes_option(std::string_view option) const override;
     Result<std::string> submit(const Submission& submission) override;
@@ -43,15 +46,23 @@ class Rest final : public Transport {
         std::string as_user;  // empty: ourselves
         std::string body;
     };
+    Result<core::http::Response> call(const Question& question, const RestVersion& version);
     Result<core::http::Response> call(const Question& question);
+    // The configured one, or the newest that slurmrestd has; asked again once it has it no more.
+    Result<const RestVersion*> agree();
+    const RestVersion* agreed() const { return agreed_.load(); }
+    Result<void> needs_structured(std::string_view what);
     Result<std::string> text_of(const Question& question);
     core::Error refusal(const core::http::Response& response) const;
+    core::Error explained(core::Error error) const;
 
     RestOptions options_;
     Exchange exchange_;
     Duration patience_;
     const core::Clock* clock_;
     std::optional<core::WallTime> expires_;  // of the token that was shown last
+    // Found by the back end's thread, read by the control loop's. Of the static table.
+    std::atomic<const RestVersion*> agreed_ = nullptr;
 };
 
 }  // namespace sust::cluster::slurm

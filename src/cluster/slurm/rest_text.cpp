@@ -6,10 +6,10 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <simdjson.h>
 
 #include "cluster/node_names.h"
+#include "cluster/slurm/rest_version.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -52,6 +52,17 @@ std::vector<std::string> texts_of(const object& from, std::string_view key) {
 std::optional<std::int64_t> number_of(const object& from, std::string_view key) {
     std::int64_t number = 0;
     return from[key].get(number) == simdjson::SUCCESS ? std::optional(number) : std::nullopt;
+}
+
+// A number that says whether it is one: {"set": true, "infinite": false, "number": 5}.
+std::optional<std::int64_t> set_number_of(const object& from, std::string_view key) {
+    object said;
+    bool set = false;
+    if (from[key].get(said) != simdjson::SUCCESS || said["set"].get(set) != simdjson::SUCCESS ||
+        !set) {
+        return std::nullopt;
+    }
+    return number_of(said, "number");
 }
 
 int count_of(const object& from, std::string_view key) {
@@ -144,18 +155,53 @@ Node node_of(const object& said, std::string_view prefix) {
     return node;
 }
 
+void limit(Partition& partition, std::optional<std::int64_t> minutes) {
+    constexpr std::int64_t k_most = 1'000'000'000;
+    if (minutes && *minutes >= 0) {
+        partition.longest = std::chrono::minutes(std::min(*minutes, k_most));
+    }
+}
+
+// Structured versions have its parts in objects, and no word of which one is the default.
+Partition structured_partition_of(const object& said) {
+    Partition partition{.name = text_of(said, "name")};
+    object part;
+    if (said["partition"].get(part) == simdjson::SUCCESS) {
+        partition.up = text_of(part, "state") == "UP";
+    }
+    if (said["nodes"].get(part) == simdjson::SUCCESS) {
+        partition.nodes = count_of(part, "total");
+    }
+    if (said["maximums"].get(part) == simdjson::SUCCESS) {
+        limit(partition, set_number_of(part, "time"));
+    }
+    return partition;
+}
+
+bool is_structured(const object& partition) {
+    object part;
+    return partition["partition"].get(part) == simdjson::SUCCESS;
+}
+
 Partition partition_of(const object& said) {
+    if (is_structured(said)) {
+        return structured_partition_of(said);
+    }
     const auto flags = texts_of(said, "flags");
-    const auto minutes = number_of(said, "max_time_limit");
     Partition partition{
         .name = text_of(said, "name"),
         .is_default = std::find(flags.begin(), flags.end(), "default") != flags.end(),
         .up = text_of(said, "state") == "UP",
         .nodes = count_of(said, "total_nodes")};
-    if (minutes && *minutes >= 0) {
-        partition.longest = std::chrono::minutes(std::min<std::int64_t>(*minutes, 1'000'000'000));
-    }
+    limit(partition, number_of(said, "max_time_limit"));
     return partition;
+}
+
+// As squeue says it in one word: a list has the state first, and then what happens to it.
+std::string state_of_job(const object& job) {
+    const auto words = texts_of(job, "job_state");
+    const bool completing = std::find(words.begin(), words.end(), "COMPLETING") != words.end();
+    return completing ? "COMPLETING" : text_of(job, "job_state");
 }
 
 }  // namespace
@@ -174,7 +220,7 @@ Result<std::vector<QueueRow>> read_jobs(std::string_view json) {
                         .token = ours->first,
                         .epoch = ours->second,
                         .user = text_of(job, "user_name"),
-                        .state = text_of(job, "job_state"),
+                        .state = state_of_job(job),
                         .reason = reason == "None" ? "" : core::printable(reason, 200),
                         .nodes = expand_nodes(text_of(job, "nodes"))});
     });
@@ -187,10 +233,14 @@ Result<Site> read_site_parts(std::string_view nodes, std::string_view partitions
     const auto partition_answer = TRY(Answer::parse(partitions));
     Site site;
     const bool listed = partition_answer->for_each("partitions", [&](const object& said) {
+        site.tells_default = site.tells_default && !is_structured(said);
         if (auto partition = partition_of(said); !partition.name.empty()) {
             site.partitions.push_back(std::move(partition));
         }
     });
+    if (!site.tells_default && site.partitions.size() == 1) {
+        site.partitions.front().is_default = true;
+    }
     std::map<std::string, Partition*, std::less<>> by_name;
     for (auto& partition : site.partitions) {
         by_name.emplace(partition.name, &partition);
@@ -226,11 +276,16 @@ Result<Pong> read_ping(std::string_view json) {
     const auto answer = TRY(Answer::parse(json));
     Pong pong;
     std::string_view release;
-    if (answer->root()["meta"]["Slurm"]["release"].get(release) == simdjson::SUCCESS) {
-        pong.release = core::printable(release, 40);
+    for (const auto* product : {"Slurm", "slurm"}) {
+        if (answer->root()["meta"][product]["release"].get(release) == simdjson::SUCCESS) {
+            pong.release = core::printable(release, 40);
+        }
     }
-    (void)answer->for_each(
-        "pings", [&](const object& one) { pong.up = pong.up || text_of(one, "ping") == "UP"; });
+    (void)answer->for_each("pings", [&](const object& one) {
+        for (const auto* key : {"ping", "pinged"}) {
+            pong.up = pong.up || text_of(one, key) == "UP";
+        }
+    });
     return pong;
 }
 
@@ -267,6 +322,9 @@ std::optional<Complaint> first_complaint(std::string_view json) {
 }
 
 constexpr std::int64_t k_invalid_job_id = 2017;
+constexpr std::int64_t k_already_ended = 2021;
+constexpr std::int64_t k_not_as_asked = 2172;  // another user's
+constexpr std::int64_t k_bad_token = 1007;
 // slurm_errno.h: what slurmctld itself answers to a request.
 constexpr std::int64_t k_refusals_first = 2000;
 constexpr std::int64_t k_refusals_last = 2999;
@@ -280,18 +338,43 @@ bool is_unknown_job(std::string_view json) {
     return complaint && complaint->code == k_invalid_job_id;
 }
 
+bool is_unknown_place(int status, std::string_view json) {
+    constexpr int k_not_found = 404;
+    constexpr int k_not_allowed = 405;
+    return (status == k_not_found || status == k_not_allowed) && !first_complaint(json);
+}
+
+Result<void> read_cancelled(std::string_view json) {
+    const auto answer = TRY(Answer::parse(json));
+    std::optional<core::Error> refusal;
+    (void)answer->for_each("status", [&](const object& one) {
+        object error;
+        if (one["error"].get(error) != simdjson::SUCCESS) {
+            return;
+        }
+        const auto code = number_of(error, "code").value_or(0);
+        if (code != 0 && code != k_invalid_job_id && code != k_already_ended &&
+            code != k_not_as_asked) {
+            refusal = {.fault = Fault::unavailable,
+                       .message = "slurmrestd: " + core::printable(text_of(error, "message"), 300)};
+        }
+    });
+    return refusal ? Result<void>(tl::unexpected<core::Error>(*refusal)) : Result<void>();
+}
+
 core::Error complaint_of(int status, std::string_view json) {
     const auto complaint = first_complaint(json).value_or(
         Complaint{.text = std::string(core::trim(json.substr(0, json.find('\n'))))});
     const auto message =
         fmt::format("slurmrestd: {} (status {})", core::printable(complaint.text, 300), status);
-    if (status == 401 || status == 403) {
+    if (status == 401 || status == 403 || complaint.code == k_bad_token) {
         return {.fault = Fault::denied, .message = message};
     }
-    if (status == 404 || status == 405) {
+    if (is_unknown_place(status, json)) {
         return {.fault = Fault::unavailable,
                 .message = message,
-                .hint = "slurmrestd must serve openapi/v0.0.38 (its option -s)"};
+                .hint = fmt::format("slurmrestd must serve one of {} (its options -s and -d)",
+                                    rest_version_names())};
     }
     const bool refused =
         complaint.code >= k_refusals_first && complaint.code <= k_refusals_last &&
@@ -300,81 +383,6 @@ core::Error complaint_of(int status, std::string_view json) {
         return {.fault = Fault::invalid, .message = message};
     }
     return {.fault = Fault::unavailable, .message = message};
-}
-
-// --- What it is told -------------------------------------------------------------------------
-
-namespace {
-
-// sbatch's names, and slurmrestd's; what is not here it does not take.
-const std::map<std::string_view, const char*>& option_names() {
-    static const std::map<std::string_view, const char*> k_names = {
-        {"constraint", "constraints"},
-        {"reservation", "reservation"},
-        {"qos", "qos"},
-        {"licenses", "licenses"},
-        {"exclusive", "exclusive"},
-        {"gres", "gres"},
-        {"mem-bind", "memory_binding"},
-        {"hint", "cpu_binding_hint"},
-        {"cores-per-socket", "cores_per_socket"},
-        {"threads-per-core", "threads_per_core"},
-        {"wckey", "wckey"},
-    };
-    return k_names;
-}
-
-}  // namespace
-
-bool says_option(std::string_view option) {
-    return option_names().count(option) > 0;
-}
-
-std::string submit_text(const Submission& submission) {
-    const auto& resources = submission.resources;
-    const auto nodes = std::to_string(resources.nodes);
-    nlohmann::json job = {
-        {"name", submission.name},
-        {"comment", submission.comment},
-        {"current_working_directory", submission.directory.string()},
-        {"standard_output", submission.log.string()},
-        {"open_mode", "append"},
-        // Attempts are ours to count: Slurm starts each once. (`requeue` is taken and ignored.)
-        {"no_requeue", true},
-        // It may not be empty; the script says the rest.
-        {"environment", {{"PATH", "/usr/local/bin:/usr/bin:/bin"}}},
-        // A list of two numbers would be read as one node.
-        {"nodes", nodes + "-" + nodes},
-        {"tasks", resources.nodes},
-        {"tasks_per_node", 1},
-        {"cpus_per_task", resources.cpus},
-        {"time_limit", std::max<std::int64_t>(
-                           1, std::chrono::ceil<std::chrono::minutes>(resources.time).count())}};
-    const auto add = [&](const char* key, const std::string& value) {
-        if (!value.empty()) {
-            job[key] = value;
-        }
-    };
-    if (resources.memory_bytes > 0) {
-        job["memory_per_node"] = (resources.memory_bytes + k_mib - 1) / k_mib;
-    }
-    if (const auto& gpus = resources.gpus; gpus.count > 0) {
-        job["gpus_per_node"] =
-            fmt::format("{}{}{}", gpus.type, gpus.type.empty() ? "" : ":", gpus.count);
-    }
-    add("partition", resources.partition);
-    add("account", resources.account);
-    add("qos", resources.qos);
-    if (resources.nice > 0) {
-        job["nice"] = resources.nice;
-    }
-    for (const auto& [name, value] : resources.options) {
-        if (const auto known = option_names().find(name); known != option_names().end()) {
-            job[known->second] = name == "exclusive" && value.empty() ? "exclusive" : value;
-        }
-    }
-    return nlohmann::json({{"script", submission.script}, {"job", std::move(job)}})
-        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace sust::cluster::slurm

@@ -1,7 +1,8 @@
 #pragma once
 
-// What slurmrestd answers (JSON, v0.0.38), and what it is told. Untrusted: an entry that is none
-// is left out, and an answer that is no JSON is an error. Linear in the size of the answer.
+// What slurmrestd answers (JSON), in any of its versions: each field is looked for where one of
+// them has it. Untrusted: an entry that is none is left out, and an answer that is no JSON is an
+// error. Linear in the size of the answer.
 
 #include <string>
 #include <string_view>
@@ -23,16 +24,16 @@ struct Pong {
     bool up = false;
 };
 Result<Pong> read_ping(std::string_view json);
+// Of DELETE jobs/: a job that is not there, is over or is another's is fine.
+Result<void> read_cancelled(std::string_view json);
 
 // What an answer of this status complains of. A bad token and a dead controller look alike to
-// slurmrestd (500): both are unavailable.
+// v0.0.38 (500): both are unavailable.
 core::Error complaint_of(int status, std::string_view json);
 // Slurm's "Invalid job id specified".
 bool is_unknown_job(std::string_view json);
-
-// The body of job/submit.
-std::string submit_text(const Submission& submission);
-// Whether submit_text can say this option of sbatch.
-bool says_option(std::string_view option);
+// slurmrestd has no such path, so not this version; what it says of a thing that is not there is
+// an answer of its own.
+bool is_unknown_place(int status, std::string_view json);
 
 }  // namespace sust::cluster::slurm

@@ -1,7 +1,7 @@
 #include "cluster/slurm/rest_text.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 #include "cluster/slurm/pass.h"
 
@@ -112,35 +112,77 @@ TEST(SlurmRest, ANumberIsASubmissionWhateverElseIsSaid) {
                     ->up);
 }
 
-TEST(SlurmRest, ASubmissionSaysWhatSbatchWouldBeTold) {
-    Submission submission{.resources = {.nodes = 3,
-                                        .cpus = 8,
-                                        .memory_bytes = (1ULL << 30) + 1,
-                                        .gpus = {.count = 2, .type = "gh200"},
-                                        .time = 90s,
-                                        .qos = "long",
-                                        .nice = 7,
-                                        .options = {{"constraint", "hpc"}, {"exclusive", ""}}},
-                          .name = "job-01",
-                          .comment = "sust:job-01/1",
-                          .directory = "/jobs/job-01/1",
-                          .log = "/jobs/job-01/1/wrapper.log",
-                          .script = "#!/bin/sh\n\xff"};
-    const auto body = nlohmann::json::parse(submit_text(submission));
-    const auto& job = body.at("job");
-    EXPECT_EQ(job.at("nodes"), "3-3");
-    EXPECT_EQ(job.at("tasks"), 3);
-    EXPECT_EQ(job.at("cpus_per_task"), 8);
-    EXPECT_EQ(job.at("memory_per_node"), 1025);
-    EXPECT_EQ(job.at("gpus_per_node"), "gh200:2");
-    EXPECT_EQ(job.at("time_limit"), 2);
-    EXPECT_EQ(job.at("no_requeue"), true);
-    EXPECT_EQ(job.at("constraints"), "hpc");
-    EXPECT_EQ(job.at("exclusive"), "exclusive");
-    EXPECT_FALSE(job.contains("partition"));
-    EXPECT_FALSE(job.at("environment").empty());
-    EXPECT_TRUE(says_option("qos"));
-    EXPECT_FALSE(says_option("switches"));
+// What slurmrestd 24.11.5 answered, without the fields that are not read.
+TEST(SlurmRest, StructuredVersionsAreReadWhereTheySayIt) {
+    const auto rows = read_jobs(R"({"jobs": [
+        {"job_id": 1, "comment": "sust:job-01/1", "user_name": "root", "nodes": "n[1-2]",
+         "job_state": ["RUNNING"], "state_reason": "None",
+         "time_limit": {"set": true, "infinite": false, "number": 2}},
+        {"job_id": 2, "comment": "sust:job-02/1", "user_name": "root", "nodes": "n1",
+         "job_state": ["CANCELLED", "COMPLETING"], "state_reason": "None"}], "errors": []})");
+    ASSERT_TRUE(rows) << core::to_string(rows.error());
+    ASSERT_EQ(rows->size(), 2U);
+    EXPECT_EQ((*rows)[0].state, "RUNNING");
+    EXPECT_EQ((*rows)[1].state, "COMPLETING") << "what it started may still run";
+    const auto site = read_site_parts(
+        R"({"nodes": [{"name": "n1", "cpus": 4, "real_memory": 8000, "gres": "gpu:2", "partitions":
+            ["batch", "debug"], "state": ["MIXED", "PLANNED"], "reason": ""},
+            {"name": "n2", "cpus": 4, "real_memory": 8000, "gres": "gpu:2", "partitions": ["batch"],
+             "state": ["IDLE", "DRAIN"], "reason": "sust: fan is loud"}]})",
+        R"({"partitions": [
+            {"nodes": {"configured": "n[1-2]", "total": 2}, "maximums": {"time": {"set": true,
+             "infinite": false, "number": 60}}, "name": "batch", "partition": {"state": ["UP"]}},
+            {"nodes": {"configured": "n1", "total": 1}, "maximums": {"time": {"set": false,
+             "infinite": true, "number": 0}}, "name": "debug", "partition": {"state": ["DOWN"]}}]})",
+        "sust: ");
+    ASSERT_TRUE(site) << core::to_string(site.error());
+    EXPECT_FALSE(site->tells_default);
+    ASSERT_EQ(site->partitions.size(), 2U);
+    EXPECT_EQ(site->partitions[0].longest, 1h);
+    EXPECT_EQ(site->partitions[0].nodes, 2);
+    EXPECT_EQ(site->partitions[0].cores, 4);
+    EXPECT_TRUE(site->partitions[0].up);
+    EXPECT_FALSE(site->partitions[0].is_default);
+    EXPECT_EQ(site->partitions[1].longest, std::nullopt);
+    EXPECT_FALSE(site->partitions[1].up);
+    EXPECT_EQ(site->nodes[0].state, NodeState::busy);
+    EXPECT_EQ(site->nodes[1].hold_reason, "fan is loud");
+}
+
+TEST(SlurmRest, TheOnlyPartitionIsTheDefaultOne) {
+    const auto site = read_site_parts(
+        R"({"nodes": []})", R"({"partitions": [{"name": "all", "partition": {"state": ["UP"]}}]})",
+        "sust: ");
+    ASSERT_TRUE(site);
+    EXPECT_TRUE(site->partitions.at(0).is_default);
+}
+
+TEST(SlurmRest, ACancellationIsFineWhereThereIsNothingOfOursToEnd) {
+    const auto said = [](std::string_view error) {
+        return read_cancelled(
+            fmt::format(R"({{"status": [{{"error": {}, "step_id": "1"}}], "errors": []}})", error));
+    };
+    EXPECT_TRUE(read_cancelled(R"({"status": [], "errors": []})"));
+    EXPECT_TRUE(said(R"({"code": 2017, "message": "Invalid job id specified"})"));
+    EXPECT_TRUE(said(R"({"code": 2021, "message": "Job/step already completing or completed"})"));
+    EXPECT_TRUE(said(R"({"code": 2172, "message": "Job user id 0 != filter user id 999"})"));
+    const auto refused = said(R"({"code": 5004, "message": "Socket timed out"})");
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("timed out"));
+    EXPECT_FALSE(read_cancelled("no JSON"));
+}
+
+TEST(SlurmRest, AVersionThatIsNotServedIsToldFromAThingThatIsNotThere) {
+    EXPECT_TRUE(is_unknown_place(404, "Unable find requested URL. Please view /openapi/v3"));
+    EXPECT_FALSE(is_unknown_place(
+        404, R"({"errors": [{"error_number": 2017, "error": "Invalid job id specified"}]})"));
+    EXPECT_FALSE(is_unknown_place(500, "Authentication failure"));
+    const auto bad_token = complaint_of(511, R"({"errors": [{"description":
+        "Unable to query jobs", "error_number": 1007, "error": "Protocol authentication error"}]})");
+    EXPECT_EQ(bad_token.fault, Fault::denied);
+    EXPECT_TRUE(read_ping(R"({"pings": [{"hostname": "vm", "pinged": "UP"}],
+                              "meta": {"slurm": {"release": "24.11.5"}}})")
+                    ->up);
 }
 
 TEST(SlurmToken, SaysWhoseItIsAndUntilWhenAndIsNeverPrinted) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cluster/relay.h"
+#include "cluster/slurm/rest_version.h"
 #include "core/text.h"
 
 namespace sust::cluster::slurm {
@@ -42,7 +43,7 @@ bool is_address(const std::string& text) {
 Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& user) {
     RestOptions rest{.address = TRY(table.text("rest")).value_or("")};
     if (rest.address.empty()) {
-        for (const auto* key : {"token_file", "token_directory", "user"}) {
+        for (const auto* key : {"token_file", "token_directory", "user", "rest_version"}) {
             if (table.has(key)) {
                 return fail(Fault::invalid, fmt::format("'{}' is of slurmrestd", key),
                             {.where = table.where(key), .hint = "say where it listens: `rest`"});
@@ -60,6 +61,15 @@ Result<RestOptions> read_rest(const core::TomlTable& table, const std::string& u
         rest.token_directory = TRY(absolute_path(table, "token_directory", {}));
     }
     rest.user = TRY(table.text("user")).value_or(user);
+    rest.version = TRY(table.text("rest_version")).value_or("");
+    if (!rest.version.empty() && rest_version_named(rest.version) == nullptr) {
+        return fail(Fault::invalid,
+                    fmt::format("'{}' is no version that is spoken here",
+                                core::printable(rest.version, 40)),
+                    {.where = table.where("rest_version"),
+                     .hint = fmt::format("these are: {}; without it the newest is found",
+                                         rest_version_names())});
+    }
     return rest;
 }
 

@@ -155,6 +155,10 @@ Result<void> Slurm::accepts(const JobSpec& spec) const {
         return {};  // nothing is known yet; sbatch may still refuse
     }
     const auto* partition = context_.partition_of(spec);
+    if (partition == nullptr && !context_.site->tells_default && spec.partition.empty() &&
+        slurm_.partition.empty()) {
+        return {};  // which one is meant only Slurm knows
+    }
     if (partition == nullptr) {
         std::vector<std::string> names;
         for (const auto& known : context_.site->partitions) {

@@ -13,6 +13,7 @@ struct RestOptions {
     std::string user;     // whose token it is
     // DIRECTORY/PRINCIPAL has the token of each; empty: `user` may act as others (SlurmUser).
     Path token_directory;
+    std::string version;  // "v0.0.42"; empty: the newest that both sides have
 };
 
 struct SlurmOptions {

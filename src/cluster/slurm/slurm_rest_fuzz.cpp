@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)slurm::read_site_parts(text, text, "sust: ");
     (void)slurm::read_submitted(text);
     (void)slurm::read_ping(text);
+    (void)slurm::read_cancelled(text);
+    (void)slurm::is_unknown_place(404, text);
     (void)slurm::complaint_of(500, text);
     (void)slurm::is_unknown_job(text);
     (void)slurm::parse_token(text);

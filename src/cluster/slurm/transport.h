@@ -45,6 +45,7 @@ struct Listing {
 struct Site {
     std::vector<Partition> partitions;
     std::vector<Node> nodes;
+    bool tells_default = true;  // false: which partition is the default is not known
 };
 
 class Transport {
