@@ -30,6 +30,8 @@ using ErrorCode = boost::system::error_code;
 constexpr std::size_t k_piece_bytes = 256 << 10;
 constexpr std::uint32_t k_max_header_bytes = 64 << 10;
 constexpr std::size_t k_max_error_bytes = 1 << 20;
+constexpr std::size_t k_receive_bytes = 64 << 10;
+constexpr std::size_t k_behind_body_bytes = 64;
 // A full backlog of a Unix socket answers at once instead of letting us wait.
 constexpr auto k_connect_pause = std::chrono::milliseconds(20);
 
@@ -38,6 +40,7 @@ class ResponseReader final : public beast::http::basic_parser<false> {
     Response response;  // without its body
     // False: no more is wanted.
     std::function<bool(std::string_view)> on_body;
+    std::function<void(std::uint64_t)> on_length;  // of the body, where the server says it
     bool declined = false;
 
   private:
@@ -51,7 +54,11 @@ class ResponseReader final : public beast::http::basic_parser<false> {
         fields_.push_back({std::string(name), std::string(value)});
     }
     void on_header_impl(ErrorCode&) override { response.headers = Headers(std::move(fields_)); }
-    void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+    void on_body_init_impl(const boost::optional<std::uint64_t>& bytes, ErrorCode&) override {
+        if (bytes && on_length) {
+            on_length(*bytes);
+        }
+    }
     std::size_t on_body_impl(beast::string_view piece, ErrorCode& error) override {
         if (!on_body({piece.data(), piece.size()})) {
             declined = true;
@@ -245,7 +252,7 @@ struct Client::Impl {
             if (wait(POLLIN, deadline) == 0) {
                 return too_late("waiting for the answer");
             }
-            char piece[16 << 10];
+            char piece[k_receive_bytes];
             const auto count = ::recv(fd.get(), piece, sizeof piece, 0);
             if (count > 0) {
                 input.append(piece, static_cast<std::size_t>(count));
@@ -302,6 +309,11 @@ struct Client::Impl {
     Result<Response> collect(ResponseReader& reader, bool whole_request_sent,
                              const Deadline& deadline, std::size_t max_bytes) {
         std::string body;
+        // Of a large one nothing is copied as it grows, nor by a parser that reads past its end.
+        reader.on_length = [&](std::uint64_t bytes) {
+            body.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, max_bytes)) +
+                         k_behind_body_bytes);
+        };
         reader.on_body = [&](std::string_view piece) {
             if (body.size() + piece.size() > max_bytes) {
                 return false;

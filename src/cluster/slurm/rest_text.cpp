@@ -112,6 +112,12 @@ tl::unexpected<core::Error> no_list(std::string_view of) {
     return fail(Fault::unavailable, fmt::format("slurmrestd's answer has no list of {}", of));
 }
 
+}  // namespace
+
+// --- The site --------------------------------------------------------------------------------
+
+namespace {
+
 // As sinfo says it in one word.
 NodeState state_of_node(const object& node) {
     std::set<std::string> words;
@@ -197,36 +203,7 @@ Partition partition_of(const object& said) {
     return partition;
 }
 
-// As squeue says it in one word: a list has the state first, and then what happens to it.
-std::string state_of_job(const object& job) {
-    const auto words = texts_of(job, "job_state");
-    const bool completing = std::find(words.begin(), words.end(), "COMPLETING") != words.end();
-    return completing ? "COMPLETING" : text_of(job, "job_state");
-}
-
 }  // namespace
-
-Result<std::vector<QueueRow>> read_jobs(std::string_view json) {
-    const auto answer = TRY(Answer::parse(json));
-    std::vector<QueueRow> rows;
-    const bool listed = answer->for_each("jobs", [&](const object& job) {
-        const auto ours = parse_comment(text_of(job, "comment"));
-        const auto id = number_of(job, "job_id");
-        if (!ours || !id || *id < 1) {
-            return;
-        }
-        const auto reason = text_of(job, "state_reason");
-        rows.push_back({.id = std::to_string(*id),
-                        .token = ours->first,
-                        .epoch = ours->second,
-                        .user = text_of(job, "user_name"),
-                        .state = state_of_job(job),
-                        .reason = reason == "None" ? "" : core::printable(reason, 200),
-                        .nodes = expand_nodes(text_of(job, "nodes"))});
-    });
-    return listed ? Result<std::vector<QueueRow>>(std::move(rows)) : no_list("jobs");
-}
-
 Result<Site> read_site_parts(std::string_view nodes, std::string_view partitions,
                              std::string_view prefix) {
     const auto node_answer = TRY(Answer::parse(nodes));

@@ -12,8 +12,10 @@
 
 namespace sust::cluster::slurm {
 
-// The fields that parse_queue() reads of squeue; jobs that are not ours are left out.
-Result<std::vector<QueueRow>> read_jobs(std::string_view json);
+// The fields that parse_queue() reads of squeue; jobs that are not ours are left out. What is not
+// read is skipped and not checked: the list has every field of every job of the cluster. It is
+// taken as a whole so that it can be read in place, if there is room behind it.
+Result<std::vector<QueueRow>> read_jobs(std::string json);
 Result<Site> read_site_parts(std::string_view nodes, std::string_view partitions,
                              std::string_view prefix);
 // The number of a submission that was taken.

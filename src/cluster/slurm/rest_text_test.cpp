@@ -41,6 +41,38 @@ TEST(SlurmRest, AnAnswerThatWasCutOffIsNoShorterList) {
         EXPECT_EQ(rows.error().fault, Fault::unavailable);
     }
     EXPECT_FALSE(read_jobs(R"({"errors": []})")) << "no list is not an empty one";
+    EXPECT_FALSE(read_jobs(R"({"jobs": {"job_id": 7}})")) << "no list";
+    const std::string whole =
+        R"({"meta": {"a": [1]}, "jobs": [{"job_id": 7, "comment": "sust:j/1", "x": {"y": []}},
+            {"comment": "sust:k/1", "job_state": ["RUNNING"], "job_id": 8}], "errors": []})";
+    ASSERT_EQ(read_jobs(whole).value().size(), 2U);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        EXPECT_FALSE(read_jobs(whole.substr(0, size))) << whole.substr(0, size);
+    }
+}
+
+TEST(SlurmRest, AFieldOfAnotherTypeIsAbsentAndItsNeighboursAreRead) {
+    const auto rows = read_jobs(R"({"jobs": [
+        {"state_reason": {"a": "b"}, "job_state": [], "comment": ["sust:a/1", 2], "nodes": [["x"]],
+         "user_name": null, "job_id": 1, "job_idle": 5},
+        {"comment": "sust:b/1", "job_id": 1.5}, {"comment": "sust:c/1", "job_id": 1e999},
+        {"comment": "sust:d/1", "job_id": [4]}, [{"comment": "sust:e/1", "job_id": 5}],
+        {"job_id": 6, "comment": "sust:f\u002f1", "user_name": "al\u0069ce"}]})");
+    ASSERT_TRUE(rows) << core::to_string(rows.error());
+    ASSERT_EQ(rows->size(), 2U);
+    EXPECT_EQ((*rows)[0].token.value, "a");
+    EXPECT_EQ((*rows)[0].state + (*rows)[0].user + (*rows)[0].reason, "");
+    EXPECT_THAT((*rows)[0].nodes, ElementsAre());
+    EXPECT_EQ((*rows)[1].token.value, "f");
+    EXPECT_EQ((*rows)[1].user, "alice");
+}
+
+TEST(SlurmRest, AnAnswerThatIsNestedDeeplyTakesNoStack) {
+    const std::string many(1'000'000, '[');
+    EXPECT_FALSE(read_jobs(many));
+    EXPECT_FALSE(read_jobs(R"({"jobs": [{"comment": )" + many));
+    EXPECT_TRUE(
+        read_jobs(R"({"jobs": [{"comment": )" + many + std::string(many.size(), ']') + "}]}"));
 }
 
 TEST(SlurmRest, PartitionsAreWhatTheirLargestNodesHave) {

@@ -12,7 +12,7 @@ namespace slurm = sust::cluster::slurm;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    if (const auto rows = slurm::read_jobs(text)) {
+    if (const auto rows = slurm::read_jobs(std::string(text))) {
         for (const auto& row : *rows) {
             if (row.epoch < 1 || !sust::core::check_name("job token", row.token.value)) {
                 std::abort();
