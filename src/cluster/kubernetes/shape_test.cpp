@@ -239,6 +239,8 @@ TEST(Discovery, AnOldServerHasJobsAndNoIndexedOnes) {
     const auto version = [](const char* minor) { return json{{"major", "1"}, {"minor", minor}}; };
     EXPECT_EQ(what_is_missing(shape, version("22+"), api("jobs")), "");
     EXPECT_THAT(what_is_missing(shape, version("20"), api("jobs")), HasSubstr("needs 1.22"));
+    EXPECT_THAT(what_is_missing(shape, {{"gitVersion", "v1.20.2"}}, api("jobs")),
+                HasSubstr("is Kubernetes 1.20"));
     EXPECT_THAT(what_is_missing(shape, version("32"), api("cronjobs")), HasSubstr("no jobs of"));
     for (const auto& strange :
          {json(), json::array({1}), json{{"resources", 1}}, json{{"resources", {{{"name", 7}}}}}}) {
