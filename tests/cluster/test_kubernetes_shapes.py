@@ -140,9 +140,10 @@ def test_a_shape_that_the_server_lacks_is_refused_with_the_next_step(played, sus
 
 def test_a_back_end_whose_shape_is_not_there_says_so_in_its_check(played, sust):
     played("leader_worker_set", 32, BATCH)
-    checked = sust.run("backend", "check", "lab", check=False)
-    assert checked.returncode != 0 and "no leaderworkersets of leaderworkerset.x-k8s.io/v1" in checked.stdout
-    assert "install LeaderWorkerSet" in checked.stdout + checked.stderr
+    lines = sust.json("backend", "check", "lab", check=False)["checks"]
+    line = next(one for one in lines if one["what"] == "shape")
+    assert line["outcome"] == "bad" and "no leaderworkersets of leaderworkerset.x-k8s.io/v1" in line["detail"], line
+    assert line["hint"].startswith("install LeaderWorkerSet")
 
 
 def test_a_job_has_its_own_shape_where_it_says_one(played):
