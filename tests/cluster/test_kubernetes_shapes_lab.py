@@ -38,7 +38,6 @@ def defined(lab):
     for shape in schemas.CRDS:
         lab.api.create(DEFINITIONS, schemas.crd(shape))
         wait_for(f"{shape} is served", lambda: lab.api.look(path_of(shape)))
-    # The garbage collector hears of new kinds every half minute.
     return lab
 
 
@@ -58,7 +57,8 @@ def site(defined, shape, sust, tmp_path):
 
 def all_gone(site, shape, job):
     site.gone(job)
-    wait_for("its object is gone", lambda: not site.lab.api.get(path_of(shape), labelSelector=f"sust/job={job}")["items"], 90)
+    mine = {"labelSelector": f"sust/job={job}"}
+    wait_for("its object is gone", lambda: not site.lab.api.get(path_of(shape), **mine)["items"], 90)
     site.gone(job)  # nothing was made again meanwhile
 
 
@@ -140,7 +140,8 @@ def test_the_roles_of_the_manual_are_enough(defined, shape, sust, tmp_path):
             (tmp_path / file).write_text(text)
             defined.kubectl("apply", "-f", tmp_path / file)
         for role in ("sust", name):
-            defined.kubectl("create", "rolebinding", f"{role}-limited", "-n", "team", f"--role={role}", "--user=limited")
+            defined.kubectl("create", "rolebinding", f"{role}-limited", "-n", "team", f"--role={role}",
+                            "--user=limited")
         site = Site(defined, sust, tmp_path, defined.kubeconfig("limited"), f'shape = "{shape}"', namespace="team")
         bad = [line for line in sust.json("backend", "check", "lab", check=False)["checks"] if line["outcome"] == "bad"]
         assert bad == []
