@@ -68,7 +68,7 @@ TEST(ShapeFile, WhatIsWrongIsToldWithFileAndLine) {
     const std::vector<Case> cases = {
         {broken("format = 1", "format = 2"), "f:1:", "format 2"},
         {broken("\"example.org\"", "\"a/../b\""), "f:3:", "no group"},
-        {broken("\"gangs\"", "\"\""), "f:5:", "no resource"},
+        {broken("\"gangs\"", "\"a/b\""), "f:5:", "no resource"},
         {broken("metadata.labels['example.org/rank']", "spec.rank"), "f:6:", "a rank is in"},
         {broken("size = ", "size.deep = [1, \"${node}\"]\nother = "), "f:8:", "${node}"},
         {broken("${name} of", "${name of"), "f:9:", "there is no"},
