@@ -193,7 +193,8 @@ CheckLine check_agent(Client& client, const CheckPlace& place, const core::Clock
             continue;
         }
         phase = pod->value("/status/phase"_json_pointer, "");
-        const auto state = pod->value("/status/containerStatuses/0/state"_json_pointer, json());
+        const auto state =
+            pod->value("/status/containerStatuses/0/state"_json_pointer, json::object());
         why = state.value("/waiting/reason"_json_pointer,
                           state.value("/terminated/reason"_json_pointer, std::string()));
         if (why.empty()) {

@@ -22,9 +22,11 @@ std::string text(const json& object, const char* key) {
                : "";
 }
 
-// "22" and "22+", as some builds say it.
+// N of "v1.N.2" or of minor, "22" or "22+": builds of a distribution leave the one or the other
+// out.
 int minor_of(const json& version) {
-    auto said = text(version, "minor");
+    const auto whole = text(version, "gitVersion");
+    auto said = whole.starts_with("v1.") ? whole.substr(3) : text(version, "minor");
     said.erase(std::find_if(said.begin(), said.end(),
                             [](char letter) { return letter < '0' || letter > '9'; }),
                said.end());
@@ -42,7 +44,7 @@ std::string what_is_missing(const Shape& shape, const json& version, const json&
     if (!has) {
         return fmt::format("it has no {} of {}", shape.resource, shape.api());
     }
-    return text(version, "major") == "1" && minor_of(version) < shape.server_minor
+    return minor_of(version) < shape.server_minor
                ? fmt::format("it is Kubernetes 1.{}, and a {} of this kind needs 1.{}",
                              minor_of(version), shape.kind, shape.server_minor)
                : "";
@@ -50,8 +52,7 @@ std::string what_is_missing(const Shape& shape, const json& version, const json&
 
 Result<Offer> discover(Client& client, const std::vector<Shape>& shapes) {
     const auto version = TRY(client.get("/version"));
-    Offer offer{.server = fmt::format("{}.{}", text(version, "major"), minor_of(version)),
-                .missing = {}};
+    Offer offer{.server = fmt::format("1.{}", minor_of(version)), .missing = {}};
     std::map<std::string, json> apis;
     for (const auto& shape : shapes) {
         if (!apis.contains(shape.api())) {

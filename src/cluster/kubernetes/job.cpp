@@ -325,14 +325,14 @@ void KubernetesJob::on_made(const Result<void>& made) {
     const auto now = context_.clock.monotonic();
     if (made) {
         trouble_.clear();
-        // The watch shows them, or a list that was asked for after this.
-        if (!context_.pods.contains({status().token, status().epoch})) {
-            doubtful_since_ = now;
-        }
         if (choice_.is_shaped()) {
-            ordered_ = true;  // the mark is for its pods, which come later
+            ordered_ = true;  // its pods come later, and the mark is for those
             ordered_at_ = now;
         } else {
+            // The watch shows them, or a list that was asked for after this.
+            if (!context_.pods.contains({status().token, status().epoch})) {
+                doubtful_since_ = now;
+            }
             keep_mark();
         }
         if (status().state == State::planned) {
@@ -390,7 +390,8 @@ void KubernetesJob::ask_for_end(const Pods& pods, int rank, PodEnd end) {
         const bool silent = end_of(pod, context_.clock.wall())->end == End::node_lost;
         if (!silent && (number == 0 || number == rank)) {
             sources.push_back({pods_path(context_.space) + "/" + pod.name + "/log",
-                               number == 0 ? kept_.files().out() : kept_.files().err()});
+                               number == 0 ? kept_.files().out() : kept_.files().err(),
+                               pod.restarts});
         }
     }
     ending_ = post<std::optional<Deletion>>(

@@ -255,6 +255,7 @@ Result<Pod> read_pod(const json& object) {
     }
     pod.rank = static_cast<int>(rank);
     pod.node = text(at(object, "spec"), "nodeName");
+    pod.restarts = text(at(object, "spec"), "restartPolicy") == "Always";
     pod.address = text(status, "podIP");
     pod.phase = text(status, "phase");
     pod.reason = text(status, "reason");

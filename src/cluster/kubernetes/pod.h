@@ -52,6 +52,7 @@ struct Pod {
     std::string disruption;     // the condition DisruptionTarget's reason (1.26 and newer)
     core::WallTime created{};
     std::optional<core::WallTime> deleted_by{};  // to be gone then, as somebody asked
+    bool restarts = false;   // its containers are started again when they have ended
     bool confirmed = false;  // deleted, and its node (if it had one) has ended it
     Container agent;         // the init container that brings the wrapper
     Container main;

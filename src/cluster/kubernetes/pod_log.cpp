@@ -26,8 +26,12 @@ std::size_t where_it_goes_on(std::string_view text, std::uint64_t kept, std::str
 }
 
 Result<void> bring_log(Client& client, const std::string& path, const Path& file,
-                       std::uint64_t max_bytes, const core::Log& log) {
-    const auto text = client.text(path, {{"container", "main"}}, k_log_bytes_max);
+                       std::uint64_t max_bytes, const core::Log& log, Run run) {
+    Query query{{"container", "main"}};
+    if (run == Run::before) {
+        query.emplace_back("previous", "true");
+    }
+    const auto text = client.text(path, query, k_log_bytes_max);
     if (!text) {
         // 400: its container has not begun.
         const auto fault = text.error().fault;
@@ -55,6 +59,10 @@ void bring_last_lines(Client& client, const std::vector<LogSource>& sources, std
         Result<void> brought;
         for (int i = 0; i < k_tries; ++i) {
             brought = bring_log(client, source.path, source.file, max, log);
+            // In this order: it may be started again in between, and then says nothing more.
+            if (brought && source.restarts) {
+                brought = bring_log(client, source.path, source.file, max, log, Run::before);
+            }
             if (brought) {
                 break;
             }

@@ -68,7 +68,7 @@ TEST(ShapeFile, WhatIsWrongIsToldWithFileAndLine) {
     const std::vector<Case> cases = {
         {broken("format = 1", "format = 2"), "f:1:", "format 2"},
         {broken("\"example.org\"", "\"a/../b\""), "f:3:", "no group"},
-        {broken("\"gangs\"", "\"\""), "f:5:", "no resource"},
+        {broken("\"gangs\"", "\"a/b\""), "f:5:", "no resource"},
         {broken("metadata.labels['example.org/rank']", "spec.rank"), "f:6:", "a rank is in"},
         {broken("size = ", "size.deep = [1, \"${node}\"]\nother = "), "f:8:", "${node}"},
         {broken("${name} of", "${name of"), "f:9:", "there is no"},
@@ -239,6 +239,8 @@ TEST(Discovery, AnOldServerHasJobsAndNoIndexedOnes) {
     const auto version = [](const char* minor) { return json{{"major", "1"}, {"minor", minor}}; };
     EXPECT_EQ(what_is_missing(shape, version("22+"), api("jobs")), "");
     EXPECT_THAT(what_is_missing(shape, version("20"), api("jobs")), HasSubstr("needs 1.22"));
+    EXPECT_THAT(what_is_missing(shape, {{"gitVersion", "v1.20.2"}}, api("jobs")),
+                HasSubstr("is Kubernetes 1.20"));
     EXPECT_THAT(what_is_missing(shape, version("32"), api("cronjobs")), HasSubstr("no jobs of"));
     for (const auto& strange :
          {json(), json::array({1}), json{{"resources", 1}}, json{{"resources", {{{"name", 7}}}}}}) {

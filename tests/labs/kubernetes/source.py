@@ -10,11 +10,16 @@ SHA256 = "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def source_list() -> str:
-    """The machine's own Debian archives as deb-src lines: whatever mirror apt uses is asked for sources too."""
+def source_list(release="") -> str:
+    """The machine's own Debian archives as deb-src lines: whatever mirror apt uses is asked for sources too.
+
+    With a release, that release of the archive that has the machine's own."""
     listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
                              "Created-By: Packages", "Origin: Debian"], capture_output=True, text=True).stdout
-    lines = sorted({f"deb-src [signed-by={KEYRING}] {line}\n" for line in listed.splitlines()})
+    archives = [line.split() for line in listed.splitlines()]
+    if release:  # "bookworm" has no suffix, unlike "bookworm-security", whose archive may be another
+        archives = [(uri, release, part) for uri, name, part in archives if "-" not in name]
+    lines = sorted({f"deb-src [signed-by={KEYRING}] {' '.join(words)}\n" for words in archives})
     assert lines, "apt knows no Debian archive; run apt-get update"
     return "".join(lines)
 
@@ -29,14 +34,14 @@ def apt(folder: Path, *words):
     assert done.returncode == 0, f"apt-get {' '.join(words)}\n{done.stdout}{done.stderr}"
 
 
-def fetch(folder: Path) -> Path:
-    """The archive in `folder`, its bytes checked against the sum this lab was written for."""
+def fetch(folder: Path, version=VERSION, sum256=SHA256, release="") -> Path:
+    """The archive in `folder`, its bytes checked against the sum that was written for that version."""
     for name in ("lists/partial", "cache"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "sources.list").write_text(source_list())
+    (folder / "sources.list").write_text(source_list(release))
     apt(folder, "update")
     apt(folder, "source", "--download-only", PACKAGE)
     archive = next(folder.glob(f"{PACKAGE}_*.orig.tar.gz"))
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert found == SHA256, f"{archive.name} has sha256 {found}; the lab knows {VERSION} with {SHA256}"
+    assert found == sum256, f"{archive.name} has sha256 {found}; {version} has {sum256}"
     return archive
