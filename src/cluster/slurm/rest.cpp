@@ -1,5 +1,7 @@
 #include "cluster/slurm/rest.h"
 
+#include <mutex>
+
 #include <fmt/format.h>
 
 #include "cluster/slurm/pass.h"
@@ -24,6 +26,37 @@ tl::unexpected<core::Error> cannot_say(std::string_view what) {
                 {.hint = "only Slurm's commands can: leave out `rest`"});
 }
 
+// A client is of one thread at a time.
+class Clients {
+  public:
+    Clients(const core::Clock& clock, core::http::Address where)
+        : clock_(clock), where_(std::move(where)) {}
+
+    Result<Response> send(const core::http::Request& request, Duration within) {
+        auto client = take();
+        auto response = client.send(request, within, k_answer_bytes_max);
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(client));
+        return response;
+    }
+
+  private:
+    core::http::Client take() {
+        const std::lock_guard lock(mutex_);
+        if (idle_.empty()) {
+            return {clock_, where_};
+        }
+        auto client = std::move(idle_.back());
+        idle_.pop_back();
+        return client;
+    }
+
+    const core::Clock& clock_;
+    core::http::Address where_;
+    std::mutex mutex_;
+    std::vector<core::http::Client> idle_;
+};
+
 }  // namespace
 
 Exchange open_exchange(const std::string& address, const core::Clock& clock) {
@@ -39,9 +72,9 @@ Exchange open_exchange(const std::string& address, const core::Clock& clock) {
             place.substr(0, colon),
             static_cast<std::uint16_t>(core::parse_integer(place.substr(colon + 1)).value_or(0))};
     }
-    const auto client = std::make_shared<core::http::Client>(clock, std::move(where));
-    return [client](const core::http::Request& request, Duration within) {
-        return client->send(request, within, k_answer_bytes_max);
+    const auto clients = std::make_shared<Clients>(clock, std::move(where));
+    return [clients](const core::http::Request& request, Duration within) {
+        return clients->send(request, within);
     };
 }
 
@@ -60,12 +93,11 @@ bool Rest::takes_option(std::string_view option) const {
     return says_option(option);
 }
 
-Result<Response> Rest::call(const Question& question) {
+Result<Rest::Heard> Rest::call(const Question& question) const {
     // Read each time: whoever renews it writes the file again.
     const bool own_token = !question.as_user.empty() && !options_.token_directory.empty();
     const auto pass = TRY(
         read_token(own_token ? options_.token_directory / question.as_user : options_.token_file));
-    expires_ = pass.expires;
     core::http::Request request{
         .method = question.method,
         .target = fmt::format("/slurm/{}/{}", k_version, question.path),
@@ -77,15 +109,16 @@ Result<Response> Rest::call(const Question& question) {
     if (!question.body.empty()) {
         request.headers.set("Content-Type", "application/json");
     }
-    return core::within("slurmrestd", exchange_(request, patience_));
+    auto response = TRY(core::within("slurmrestd", exchange_(request, patience_)));
+    return Heard{.response = std::move(response), .expires = pass.expires};
 }
 
 // A bad token is not told from a controller that is away; when it ended is known.
-core::Error Rest::refusal(const Response& response) const {
-    auto error = complaint_of(response.status, response.body);
-    if (error.fault == Fault::unavailable && expires_ && *expires_ < clock_->wall()) {
+core::Error Rest::refusal(const Heard& heard) const {
+    auto error = complaint_of(heard.response.status, heard.response.body);
+    if (error.fault == Fault::unavailable && heard.expires && *heard.expires < clock_->wall()) {
         error.fault = Fault::denied;
-        error.message += fmt::format("; the token expired at {}", core::rfc3339(*expires_));
+        error.message += fmt::format("; the token expired at {}", core::rfc3339(*heard.expires));
     }
     if (error.fault == Fault::denied || (error.fault == Fault::unavailable && error.hint.empty())) {
         error.hint = fmt::format(
@@ -96,12 +129,12 @@ core::Error Rest::refusal(const Response& response) const {
     return error;
 }
 
-Result<std::string> Rest::text_of(const Question& question) {
-    auto response = TRY(call(question));
-    if (response.status != 200) {
-        return tl::unexpected<core::Error>(refusal(response));
+Result<std::string> Rest::text_of(const Question& question) const {
+    auto heard = TRY(call(question));
+    if (heard.response.status != 200) {
+        return tl::unexpected<core::Error>(refusal(heard));
     }
-    return std::move(response.body);
+    return std::move(heard.response.body);
 }
 
 Result<std::string> Rest::submit(const Submission& submission) {
@@ -112,11 +145,11 @@ Result<std::string> Rest::submit(const Submission& submission) {
 }
 
 Result<void> Rest::cancel(const std::string& id, const std::string& principal) {
-    const auto response = TRY(call(
+    const auto heard = TRY(call(
         {.method = "DELETE", .path = "job/" + core::percent_encode(id), .as_user = principal}));
-    return response.status == 200 || is_unknown_job(response.body)
+    return heard.response.status == 200 || is_unknown_job(heard.response.body)
                ? Result<void>()
-               : Result<void>(tl::unexpected<core::Error>(refusal(response)));
+               : Result<void>(tl::unexpected<core::Error>(refusal(heard)));
 }
 
 Result<Listing> Rest::list() {

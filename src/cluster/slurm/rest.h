@@ -10,10 +10,10 @@
 
 namespace sust::cluster::slurm {
 
-// One exchange with a server; statuses of 400 and over are answers.
+// One exchange with a server; statuses of 400 and over are answers. Of any thread.
 using Exchange = std::function<Result<core::http::Response>(const core::http::Request& request,
                                                             Duration within)>;
-// `address` as in RestOptions.
+// `address` as in RestOptions. As many connections are kept as exchanges ever were at once.
 Exchange open_exchange(const std::string& address, const core::Clock& clock);
 
 class Rest final : public Transport {
@@ -43,15 +43,18 @@ class Rest final : public Transport {
         std::string as_user;  // empty: ourselves
         std::string body;
     };
-    Result<core::http::Response> call(const Question& question);
-    Result<std::string> text_of(const Question& question);
-    core::Error refusal(const core::http::Response& response) const;
+    struct Heard {
+        core::http::Response response;
+        std::optional<core::WallTime> expires;  // of the token that was shown
+    };
+    Result<Heard> call(const Question& question) const;
+    Result<std::string> text_of(const Question& question) const;
+    core::Error refusal(const Heard& heard) const;
 
     RestOptions options_;
     Exchange exchange_;
     Duration patience_;
     const core::Clock* clock_;
-    std::optional<core::WallTime> expires_;  // of the token that was shown last
 };
 
 }  // namespace sust::cluster::slurm
