@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cluster/job_log.h"
+#include "core/sync.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -17,6 +18,8 @@ using core::Fault;
 
 namespace {
 
+// Fewer are synced file by file, which does not wait for what others wrote.
+constexpr std::size_t k_together_min = 3;
 constexpr std::string_view k_forgotten = ".forgotten-";  // no token starts with a dot
 
 Result<std::vector<Path>> subdirectories(const Path& path) {
@@ -221,19 +224,40 @@ void Book::submit_all(std::vector<JobSpec> specs,
     }
 }
 
-// The folder of all is synced once for all of them.
 void Book::write(Drafts& drafts) const {
-    for (auto& draft : drafts) {
-        draft.made = [&]() -> Result<KeptJob> {
-            draft.place = TRY(make_place(draft.word.spec));
+    const bool together = drafts.size() >= k_together_min && core::syncs_as_a_whole(options_.jobs);
+    const auto each = [&](const auto& step) {
+        for (auto& draft : drafts) {
+            if (auto done = step(draft); !done) {
+                draft.made = tl::unexpected<core::Error>(std::move(done).error());
+            }
+        }
+    };
+    each([&](Draft& draft) -> Result<void> {
+        draft.place = TRY(make_place(draft.word.spec));
+        const auto acting = TRY(core::ActAs::begin(draft.place->owner));
+        draft.made = together ? KeptJob::draft(options_.jobs, draft.word)
+                              : KeptJob::create(options_.jobs, draft.word, clock_);
+        return {};
+    });
+    const auto synced = [&] {
+        return together ? core::sync_file_system(options_.jobs)
+                        : core::sync_directory(options_.jobs);
+    };
+    auto first = synced();
+    if (together && first) {
+        each([&](Draft& draft) -> Result<void> {
+            if (!draft.made) {
+                return {};
+            }
             const auto acting = TRY(core::ActAs::begin(draft.place->owner));
-            return KeptJob::create(options_.jobs, draft.word, clock_);
-        }();
+            return draft.made->establish(clock_);
+        });
+        first = synced();
     }
-    const auto synced = core::sync_directory(options_.jobs);
     for (auto& draft : drafts) {
-        if (draft.made && !synced) {
-            draft.made = tl::unexpected<core::Error>(synced.error());
+        if (draft.made && !first) {
+            draft.made = tl::unexpected<core::Error>(first.error());
         }
         if (!draft.made && draft.place) {
             (void)remove(draft.place->directory);  // else the next controller does

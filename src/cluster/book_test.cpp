@@ -15,7 +15,10 @@ using testing::HasSubstr;
 class StillJob final : public BookedJob {
   public:
     using BookedJob::BookedJob;
-    bool look() override { return false; }
+    bool look() override {
+        EXPECT_TRUE(kept_.load());
+        return false;
+    }
     Result<void> stop() override { return {}; }
     Result<std::int64_t> resubmit(const Orders&) override { return 2; }
 };
@@ -122,17 +125,59 @@ TEST_F(BookTest, JobsThatAreBeingWrittenCount) {
     EXPECT_EQ(book.list()->size(), 2U);
 }
 
+// Few are synced one by one, many as a whole.
 TEST_F(BookTest, WhatCannotBeWrittenLeavesNothingAndItsNeighboursAreThere) {
     WrittenBook book(home_.path(), clock_);
-    ASSERT_TRUE(core::write_file(home_.path() / "a", "no directory"));
-    std::vector<Result<void>> taken;
-    book.submit_all({spec("a"), spec("b")}, [&](auto said) { taken = said; });
-    wait(book);
-    ASSERT_EQ(taken.size(), 2U);
-    EXPECT_FALSE(taken[0]);
-    EXPECT_TRUE(taken[1]);
-    EXPECT_FALSE(is_described(book, "a"));
-    EXPECT_TRUE(is_described(book, "b"));
+    ASSERT_TRUE(core::write_file(home_.path() / "file", "no directory"));
+    std::vector<std::string> good = {"b1"};
+    for (int round = 0; round < 2; ++round) {
+        const auto blocked = "blocked" + std::to_string(round);
+        const auto where = home_.path() / blocked;
+        ASSERT_TRUE(core::make_directories(where / "fence.json"));
+        ASSERT_TRUE(core::make_directories(where / ".job.json.draft"));
+        std::vector<JobSpec> specs = {spec("file"), spec(blocked)};
+        for (const auto& token : good) {
+            specs.push_back(spec(token));
+        }
+        std::vector<Result<void>> taken;
+        book.submit_all(specs, [&](auto said) { taken = said; });
+        wait(book);
+        ASSERT_EQ(taken.size(), 2 + good.size());
+        EXPECT_FALSE(taken[0]);
+        EXPECT_FALSE(taken[1]);
+        EXPECT_FALSE(core::path_exists(where));
+        for (std::size_t i = 0; i < good.size(); ++i) {
+            EXPECT_TRUE(taken[2 + i]) << core::to_string(taken[2 + i].error());
+            EXPECT_TRUE(is_described(book, good[i]));
+            EXPECT_TRUE(core::path_exists(word(good[i])));
+        }
+        good = {"c1", "c2", "c3", "c4"};
+    }
+    EXPECT_EQ(book.list()->size(), 5U);
+}
+
+TEST_F(BookTest, ADraftThatWasCutOffIsNoJobAndIsWrittenAgain) {
+    const std::vector<JobSpec> specs = {spec("a"), spec("b"), spec("c")};
+    const auto draft = [&](const std::string& token) {
+        const auto where = home_.path() / token;
+        ASSERT_TRUE(core::make_directories(where / "1"));
+        ASSERT_TRUE(core::write_file(where / ".job.json.draft", "{\"half\":"));
+    };
+    draft("a");
+    {
+        WrittenBook book(home_.path(), clock_);
+        EXPECT_FALSE(core::path_exists(home_.path() / "a"));
+        draft("b");
+        std::vector<Result<void>> taken;
+        book.submit_all(specs, [&](auto said) { taken = said; });
+        wait(book);
+        EXPECT_EQ(book.list()->size(), 3U);
+    }
+    WrittenBook next(home_.path(), clock_);
+    for (const auto& one : specs) {
+        EXPECT_TRUE(next.submit(one)) << "it is there, and is this one";
+    }
+    EXPECT_EQ(next.list()->size(), 3U);
 }
 
 TEST(WorkerTest, ItsThreadsWorkAtOnceAndEachOutcomeIsCollectedOnce) {
