@@ -1,8 +1,11 @@
 """slurm_submit and slurmrestd_submit: submissions a second through sustd beside plain `sbatch --parsable`, and by
-slurmrestd beside plain POST on a kept connection; taking turns in one run, on a Slurm whose nodes take no work."""
+slurmrestd beside plain POST on a kept connection; taking turns in one run, on a Slurm whose nodes take no work. The
+plain ones go one after the other, as in a script. sustd has a few under way at once (`submissions` of backends.toml):
+beside it are therefore plain ones, too, of as many processes or connections at once (`_abreast`)."""
 
 import http.client
 import json
+import multiprocessing
 import statistics
 import subprocess
 import time
@@ -14,6 +17,7 @@ from lab_site import slurmrestd_site, sust_of
 
 JOBS = 100
 ROUNDS = 5
+ABREAST = 4  # the default of `submissions`
 DEADLINE_SECONDS = 120
 
 
@@ -36,6 +40,14 @@ def by_sbatch(lab, script, jobs):
     return jobs / (time.monotonic() - began)
 
 
+def by_sbatch_abreast(lab, script, jobs):
+    began = time.monotonic()
+    subprocess.run(["sh", "-c", 'seq "$1" | xargs -P "$3" -I{} sbatch --parsable --output=/dev/null --time=2 "$2"',
+                    "sh", str(jobs), str(script), str(ABREAST)], env=lab.client_environment(),
+                   stdout=subprocess.DEVNULL, check=True)
+    return jobs / (time.monotonic() - began)
+
+
 def by_post(lab, token, jobs):
     body = json.dumps({"job": {"name": "plain", "current_working_directory": "/tmp", "standard_output": "/dev/null",
                                "time_limit": 2, "environment": {"PATH": "/usr/bin:/bin"}},
@@ -53,12 +65,27 @@ def by_post(lab, token, jobs):
     return jobs / took
 
 
-def compare(build, site, plain):
-    """Median submissions a second, ours and theirs, and the median of the ratios of the rounds."""
+def by_post_abreast(lab, token, jobs):
+    """Each of the processes has a connection: threads of one Python would wait for each other."""
+    began = time.monotonic()
+    children = [multiprocessing.Process(target=by_post, args=(lab, token, jobs // ABREAST)) for _ in range(ABREAST)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0, "a POST was refused"
+    return jobs / (time.monotonic() - began)
+
+
+def compare(build, site, metric, peer, plain, abreast):
+    """Medians of the submissions a second, and of the ratios of the rounds."""
     with sust_of(build, site) as (_, api):
-        rounds = [(plain(), through_us(api, site.shared, JOBS)) for _ in range(ROUNDS)]
-    theirs, ours = map(statistics.median, zip(*rounds))
-    return theirs, ours, statistics.median(our / their for their, our in rounds)
+        rounds = [(plain(), through_us(api, site.shared, JOBS), abreast()) for _ in range(ROUNDS)]
+    theirs, ours, at_once = map(statistics.median, zip(*rounds))
+    ratios = [statistics.median(our / other for other, our in pairs)
+              for pairs in ([(one, our) for one, our, _ in rounds], [(many, our) for _, our, many in rounds])]
+    yield metric, ours, "/s", ratios[0], f"{peer} ({theirs:.2f} /s)"
+    yield f"{metric}_abreast", ours, "/s", ratios[1], f"{ABREAST} x {peer} at once ({at_once:.2f} /s)"
 
 
 def measure(build):
@@ -68,8 +95,8 @@ def measure(build):
         script = lab.scratch / "plain.sh"
         script.write_text("#!/bin/sh\ntrue\n")
         script.chmod(0o700)
-        theirs, ours, ratio = compare(build, SlurmSite(lab), lambda: by_sbatch(lab, script, JOBS))
-        yield "slurm_submit", ours, "/s", ratio, f"sbatch ({theirs:.2f} /s)"
+        yield from compare(build, SlurmSite(lab), "slurm_submit", "sbatch", lambda: by_sbatch(lab, script, JOBS),
+                           lambda: by_sbatch_abreast(lab, script, JOBS))
         token = lab.rest.token(lifespan_seconds=7200)
-        theirs, ours, ratio = compare(build, slurmrestd_site(lab), lambda: by_post(lab, token, JOBS))
-        yield "slurmrestd_submit", ours, "/s", ratio, f"POST ({theirs:.2f} /s)"
+        yield from compare(build, slurmrestd_site(lab), "slurmrestd_submit", "POST", lambda: by_post(lab, token, JOBS),
+                           lambda: by_post_abreast(lab, token, JOBS))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cluster/job_log.h"
+#include "core/sync.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -18,7 +19,9 @@ using core::Fault;
 namespace {
 
 constexpr Duration k_fence_wait = std::chrono::seconds(2);  // a commit under it takes milliseconds
-constexpr std::string_view k_forgotten = ".forgotten-";     // no token starts with a dot
+// Fewer are synced file by file, which does not wait for what others wrote.
+constexpr std::size_t k_together_min = 3;
+constexpr std::string_view k_forgotten = ".forgotten-";  // no token starts with a dot
 
 Result<std::vector<Path>> subdirectories(const Path& path) {
     std::vector<Path> found;
@@ -135,15 +138,7 @@ Result<void> Book::remove(const Path& directory) const {
     return core::remove_tree(directory);
 }
 
-// --- Verbs -----------------------------------------------------------------------------------
-
-Result<BookedJob*> Book::find(const Token& token) {
-    const auto found = jobs_.find(token);
-    if (found == jobs_.end()) {
-        return fail(Fault::not_found, "no job '" + core::printable(token.value) + "'");
-    }
-    return found->second.get();
-}
+// --- Submitting ------------------------------------------------------------------------------
 
 void Book::look(BookedJob& job) {
     if (is_final(job.status().state)) {
@@ -158,38 +153,139 @@ void Book::look(BookedJob& job) {
 }
 
 std::size_t Book::count_live() const {
-    std::size_t count = 0;
+    std::size_t count = drafts_.size();
     for (const auto& [token, job] : jobs_) {
         count += is_final(job->status().state) ? 0 : 1;
     }
     return count;
 }
 
-Result<void> Book::submit(const JobSpec& spec) {
+Result<std::optional<Book::Draft>> Book::draft(const JobSpec& spec, std::size_t live) const {
     TRY(check_spec(spec));
     if (const auto known = jobs_.find(spec.token); known != jobs_.end()) {
         return known->second->kept().is_for(spec)
-                   ? Result<void>()
+                   ? Result<std::optional<Draft>>(std::nullopt)
                    : fail(Fault::conflict,
                           fmt::format("job '{}' exists with another specification",
                                       spec.token.value),
                           {.hint = "one token is one job: choose a new token"});
     }
+    if (drafts_.contains(spec.token)) {
+        return fail(Fault::unavailable, fmt::format("job '{}' is being written", spec.token.value),
+                    {.hint = "try again in a moment"});
+    }
     TRY(accepts(spec));
-    if (count_live() >= options_.max_live_jobs) {
+    if (live >= options_.max_live_jobs) {
         return fail(
             Fault::exhausted,
             fmt::format("{} jobs have not ended, which is the limit", options_.max_live_jobs),
             {.hint = "wait for one to end, or cancel one"});
     }
-    const JobWord word{.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)};
-    auto job = TRY(create(word));
-    look(*jobs_.emplace(spec.token, std::move(job)).first->second);
+    return Draft{
+        .word = {.spec = spec, .log_bytes = options_.log_bytes, .launcher = launcher(spec)}};
+}
+
+Result<void> Book::submit(const JobSpec& spec) {
+    auto wanted = TRY(draft(spec, count_live()));
+    if (!wanted) {
+        return {};
+    }
+    Drafts one;
+    one.push_back(std::move(*wanted));
+    write(one);
+    return take(std::move(one.front()));
+}
+
+void Book::submit_all(std::vector<JobSpec> specs,
+                      std::function<void(std::vector<Result<void>>)> then) {
+    auto* threads = writers();
+    if (threads == nullptr) {
+        return Scheduler::submit_all(std::move(specs), std::move(then));
+    }
+    const auto drafts = std::make_shared<Drafts>();
+    const auto taken = std::make_shared<std::vector<Result<void>>>();
+    std::vector<std::size_t> places;  // of the drafts in `taken`
+    auto live = count_live();
+    for (const auto& spec : specs) {
+        auto wanted = draft(spec, live);
+        if (wanted && *wanted) {
+            ++live;
+            places.push_back(taken->size());
+            drafts->push_back(std::move(**wanted));
+            drafts_.insert(spec.token);
+        }
+        taken->push_back(wanted ? Result<void>()
+                                : tl::unexpected<core::Error>(std::move(wanted).error()));
+    }
+    const auto take_all = [this, drafts, taken, places, then] {
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            drafts_.erase((*drafts)[i].word.spec.token);
+            (*taken)[places[i]] = take(std::move((*drafts)[i]));
+        }
+        then(std::move(*taken));
+    };
+    if (auto posted = threads->post([this, drafts] { write(*drafts); }, take_all); !posted) {
+        for (auto& one : *drafts) {
+            one.made = tl::unexpected<core::Error>(posted.error());
+        }
+        take_all();
+    }
+}
+
+void Book::write(Drafts& drafts) const {
+    const bool together = drafts.size() >= k_together_min && core::syncs_as_a_whole(options_.jobs);
+    const auto each = [&](const auto& step) {
+        for (auto& draft : drafts) {
+            if (auto done = step(draft); !done) {
+                draft.made = tl::unexpected<core::Error>(std::move(done).error());
+            }
+        }
+    };
+    each([&](Draft& draft) -> Result<void> {
+        draft.place = TRY(make_place(draft.word.spec));
+        const auto acting = TRY(core::ActAs::begin(draft.place->owner));
+        draft.made = together ? KeptJob::draft(options_.jobs, draft.word)
+                              : KeptJob::create(options_.jobs, draft.word, clock_);
+        return {};
+    });
+    const auto synced = [&] {
+        return together ? core::sync_file_system(options_.jobs)
+                        : core::sync_directory(options_.jobs);
+    };
+    auto first = synced();
+    if (together && first) {
+        each([&](Draft& draft) -> Result<void> {
+            if (!draft.made) {
+                return {};
+            }
+            const auto acting = TRY(core::ActAs::begin(draft.place->owner));
+            return draft.made->establish(clock_);
+        });
+        first = synced();
+    }
+    for (auto& draft : drafts) {
+        if (draft.made && !first) {
+            draft.made = tl::unexpected<core::Error>(first.error());
+        }
+        if (!draft.made && draft.place) {
+            (void)remove(draft.place->directory);  // else the next controller does
+        }
+    }
+}
+
+Result<void> Book::take(Draft draft) {
+    if (!draft.made) {
+        return tl::unexpected<core::Error>(std::move(draft.made).error());
+    }
+    const auto token = draft.word.spec.token;
+    auto job = book(std::move(*draft.made));
+    job->set_owner(draft.place->owner);
+    look(*jobs_.emplace(token, std::move(job)).first->second);
     return {};
 }
 
 // The name is taken in our own directory, where nobody else makes any; what is in it is theirs.
-Result<JobPlace> Book::prepare(const JobSpec& spec) {
+Result<JobPlace> Book::make_place(const JobSpec& spec) const {
     JobPlace place{.directory = options_.jobs / spec.token.value, .owner = {}};
     place.owner = TRY(owner_for(spec));
     if (!place.owner) {
@@ -208,24 +304,18 @@ Result<JobPlace> Book::prepare(const JobSpec& spec) {
     return place;
 }
 
-Result<std::unique_ptr<BookedJob>> Book::create(const JobWord& word) {
-    const auto place = TRY(prepare(word.spec));
-    auto made = [&]() -> Result<KeptJob> {
-        const auto acting = TRY(core::ActAs::begin(place.owner));
-        return KeptJob::create(options_.jobs, word, clock_);
-    }();
-    if (made) {
-        if (auto synced = core::sync_directory(options_.jobs); !synced) {
-            made = tl::unexpected<core::Error>(std::move(synced).error());
-        }
+// --- Verbs -----------------------------------------------------------------------------------
+
+Result<BookedJob*> Book::find(const Token& token) {
+    const auto found = jobs_.find(token);
+    if (found == jobs_.end()) {
+        return fail(Fault::not_found, "no job '" + core::printable(token.value) + "'");
     }
-    if (!made) {
-        (void)remove(place.directory);  // else the next controller does
-        return tl::unexpected<core::Error>(std::move(made).error());
-    }
-    auto job = book(std::move(*made));
-    job->set_owner(place.owner);
-    return job;
+    return found->second.get();
+}
+
+Result<JobPlace> Book::prepare(const JobSpec& spec) {
+    return make_place(spec);
 }
 
 Result<std::int64_t> Book::resubmit(const Token& token, const Orders& orders) {
@@ -276,6 +366,10 @@ void Book::poll() {
     for (auto& [token, job] : jobs_) {
         look(*job);
     }
+    tell();
+}
+
+void Book::tell() {
     // A callback may call any verb, and so add changes or remove jobs.
     for (const auto& change : std::exchange(changes_, {})) {
         if (on_change_) {

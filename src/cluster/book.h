@@ -4,9 +4,11 @@
 // lock, submitting once, listing, logs, forgetting. A back end adds what it does with one job.
 
 #include <map>
+#include <set>
 
 #include "cluster/kept_job.h"
 #include "cluster/scheduler.h"
+#include "cluster/worker.h"
 #include "core/identity.h"
 
 namespace sust::cluster {
@@ -58,6 +60,8 @@ struct BookOptions {
 class Book : public Scheduler {
   public:
     Result<void> submit(const JobSpec& spec) final;
+    void submit_all(std::vector<JobSpec> specs,
+                    std::function<void(std::vector<Result<void>>)> then) final;
     Result<std::int64_t> resubmit(const Token& token, const Orders& orders) final;
     Result<void> cancel(const Token& token) final;
     Result<std::optional<JobStatus>> describe(const Token& token) final;
@@ -80,14 +84,20 @@ class Book : public Scheduler {
     // has it open; denied: others are to have jobs in it, and it is not ours.
     Result<void> open();
     virtual std::unique_ptr<BookedJob> book(KeptJob job) = 0;
-    // Whose files a job's are to be; nothing: ours. denied: it may not be theirs.
+    // The threads that write the words of submit_all(), which the back end collects; none: this
+    // one does.
+    virtual Worker* writers() { return nullptr; }
+    // Whose files a job's are to be; nothing: ours. denied: it may not be theirs. Of any thread.
     virtual Result<std::optional<core::Identity>> owner_for(const JobSpec&) const {
         return std::optional<core::Identity>();
     }
     // Whose they are, by the owner of its directory, which stands in ours and so cannot be forged.
+    // Of any thread.
     virtual Result<std::optional<core::Identity>> owner_of(const Path&) const {
         return std::optional<core::Identity>();
     }
+    // Calls watch() for what changed.
+    void tell();
     // What the wrapper puts before the command; empty: nothing.
     virtual std::vector<std::string> launcher(const JobSpec&) const { return {}; }
     // Of what runs elsewhere there is nothing to see.
@@ -102,7 +112,19 @@ class Book : public Scheduler {
     Result<void> make_folder() const;
     Result<void> find_jobs();
     Result<void> find_job(const Path& directory);
-    Result<std::unique_ptr<BookedJob>> create(const JobWord& word);
+    // Of a job that is to be.
+    struct Draft {
+        JobWord word;
+        std::optional<JobPlace> place{};
+        Result<KeptJob> made = core::fail(core::Fault::internal, "not written");
+    };
+    using Drafts = std::vector<Draft>;
+    // Nothing: it is known already, and is this one. `live`: jobs that have not ended.
+    Result<std::optional<Draft>> draft(const JobSpec& spec, std::size_t live) const;
+    // Of any thread, both.
+    void write(Drafts& drafts) const;
+    Result<JobPlace> make_place(const JobSpec& spec) const;
+    Result<void> take(Draft draft);
     Result<void> remove(const Path& directory) const;
     Result<void> forget_prepared(const Token& token);
     Result<BookedJob*> find(const Token& token);
@@ -110,6 +132,7 @@ class Book : public Scheduler {
     std::size_t count_live() const;
 
     std::optional<core::FileLock> lock_;
+    std::set<Token> drafts_;  // that are being written on another thread
     std::vector<JobStatus> changes_;
     std::function<void(const JobStatus&)> on_change_;
 };

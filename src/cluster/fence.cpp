@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/plain_file.h"
+#include "core/sync.h"
 
 namespace sust::cluster {
 
@@ -17,6 +18,10 @@ constexpr std::size_t k_fence_bytes_max = 1024;
 
 Path fence_file(const Path& job_directory) {
     return job_directory / "fence.json";
+}
+
+std::string fence_text(std::int64_t epoch) {
+    return fmt::format("{{\"format\":{},\"epoch\":{}}}\n", k_format, epoch);
 }
 
 Result<core::FileLock> lock(const Path& job_directory, const core::Deadline& deadline) {
@@ -42,6 +47,15 @@ Result<std::int64_t> read_fence(const Path& job_directory) {
     return document["epoch"].get<std::int64_t>();
 }
 
+Result<void> draft_fence(const Path& job_directory) {
+    const auto now = read_fence(job_directory);
+    if (now && *now > 1) {
+        return fail(Fault::conflict, fmt::format("the fence is at epoch {}", *now),
+                    {.where = job_directory.string()});
+    }
+    return core::write_unsynced(fence_file(job_directory), fence_text(1), 0644);
+}
+
 Result<void> raise_fence(const Path& job_directory, std::int64_t epoch,
                          const core::Deadline& deadline) {
     const auto held = TRY(lock(job_directory, deadline));
@@ -54,8 +68,7 @@ Result<void> raise_fence(const Path& job_directory, std::int64_t epoch,
                              : fail(Fault::conflict, fmt::format("the fence is at epoch {}", *now),
                                     {.where = job_directory.string()});
     }
-    return core::write_file(fence_file(job_directory),
-                            fmt::format("{{\"format\":{},\"epoch\":{}}}\n", k_format, epoch));
+    return core::write_file(fence_file(job_directory), fence_text(epoch));
 }
 
 Result<core::FileLock> hold_fence(const Path& job_directory, std::int64_t epoch,

@@ -11,6 +11,10 @@ namespace sust::cluster {
 // not_found before the first submission.
 Result<std::int64_t> read_fence(const Path& job_directory);
 
+// That of a job which is not there yet, at epoch 1; the caller syncs it before there is a job.
+// conflict: it is beyond that.
+Result<void> draft_fence(const Path& job_directory);
+
 // The epoch only grows: the same one is fine, a lower one is a conflict.
 Result<void> raise_fence(const Path& job_directory, std::int64_t epoch,
                          const core::Deadline& deadline);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cluster/fence.h"
+#include "core/sync.h"
 #include "core/text.h"
 
 namespace sust::cluster {
@@ -17,6 +18,8 @@ using core::Fault;
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr std::string_view k_draft = ".job.json.draft";
 
 bool is_free(const Path& lock) {
     if (!core::path_exists(lock)) {
@@ -88,6 +91,28 @@ Result<KeptJob> KeptJob::create(const Path& jobs, const JobWord& word, const cor
     job.status_.state = State::planned;
     job.status_.observed = clock.wall();
     return job;
+}
+
+// What an earlier draft left is written over.
+Result<KeptJob> KeptJob::draft(const Path& jobs, const JobWord& word) {
+    KeptJob job(jobs / word.spec.token.value);
+    const auto& directory = job.directory_;
+    TRY(core::make_directories(directory.path, 0700));
+    TRY(core::make_directories(directory.attempt(1).path, 0700));
+    TRY(draft_fence(directory.path));
+    TRY(core::write_unsynced(directory.path / k_draft, job_text(word), 0600));
+    return job;
+}
+
+Result<void> KeptJob::establish(const core::Clock& clock) {
+    const auto from = directory_.path / k_draft;
+    if (::rename(from.c_str(), directory_.job().c_str()) != 0) {
+        return core::fail_errno("rename " + from.string(), errno);
+    }
+    TRY(load());
+    status_.state = State::planned;
+    status_.observed = clock.wall();
+    return {};
 }
 
 // job.json comes last: before it, there is no job, and what is here may be overwritten.

@@ -33,6 +33,10 @@ class KeptJob {
     // Writes everything that makes the job exist (planned); `jobs` is the folder of all, which
     // the caller syncs.
     static Result<KeptJob> create(const Path& jobs, const JobWord& word, const core::Clock& clock);
+    // The same in two steps, each of which the caller syncs for many jobs at once: all but
+    // job.json, then that, which makes it a job.
+    static Result<KeptJob> draft(const Path& jobs, const JobWord& word);
+    Result<void> establish(const core::Clock& clock);
     // A job that an earlier controller created; load() reads the rest.
     static KeptJob find(const Path& directory);
 

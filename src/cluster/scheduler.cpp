@@ -61,6 +61,15 @@ Result<void> check_capabilities(const JobSpec& spec, const Scheduler& scheduler)
     return {};
 }
 
+void Scheduler::submit_all(std::vector<JobSpec> specs,
+                           std::function<void(std::vector<Result<void>>)> then) {
+    std::vector<Result<void>> taken;
+    for (const auto& spec : specs) {
+        taken.push_back(submit(spec));
+    }
+    then(std::move(taken));
+}
+
 void Scheduler::drain(std::string_view, std::string_view, Duration, Then<Drained> then) {
     then(core::fail(
         core::Fault::invalid,

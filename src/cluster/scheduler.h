@@ -95,6 +95,11 @@ class Scheduler {
     // until it has ended. Twice with one token is one job: the second call changes nothing and
     // succeeds, unless the specification differs (conflict).
     virtual Result<void> submit(const JobSpec& spec) = 0;
+    // The same for many, whose words are on disk together: `then` has what submit() would have
+    // returned for each, in their order, and is called from poll() or before this returns. A job
+    // is described once its words are on disk; until then nothing is asked about it.
+    virtual void submit_all(std::vector<JobSpec> specs,
+                            std::function<void(std::vector<Result<void>>)> then);
     // A further attempt of a job whose last attempt is final: the epoch grows by one, first in
     // the fence, then everywhere else. Returns the epoch.
     virtual Result<std::int64_t> resubmit(const Token& token, const Orders& orders) = 0;

@@ -13,9 +13,12 @@ namespace {
 constexpr std::size_t k_waiting_max = 4096;
 }  // namespace
 
-Worker::Worker(const std::string& name)
-    : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), thread_([this] { run(); }) {
-    ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
+Worker::Worker(const std::string& name, std::size_t threads)
+    : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    for (std::size_t i = 0; i < threads; ++i) {
+        auto& thread = threads_.emplace_back([this] { run(); });
+        ::pthread_setname_np(thread.native_handle(), name.substr(0, 15).c_str());
+    }
 }
 
 Worker::~Worker() {
@@ -24,8 +27,10 @@ Worker::~Worker() {
         stop_ = true;
         waiting_.clear();
     }
-    wake_.notify_one();
-    thread_.join();
+    wake_.notify_all();
+    for (auto& thread : threads_) {
+        thread.join();
+    }
     ::close(fd_);
 }
 

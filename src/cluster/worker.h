@@ -1,8 +1,8 @@
 #pragma once
 
-// The thread of a back end that asks a scheduler: work goes in, its outcome comes back on the
-// control loop's thread when that collects. One thread, in order: a scheduler that hangs holds up
-// its own back end and nothing else.
+// The threads of a back end that ask a scheduler: work goes in, its outcome comes back on the
+// control loop's thread when that collects. A scheduler that hangs holds up its own back end and
+// nothing else. Work begins in order; with one thread it ends in order too.
 
 #include <condition_variable>
 #include <deque>
@@ -17,8 +17,8 @@ namespace sust::cluster {
 
 class Worker {
   public:
-    // `name` is the thread's (15 characters).
-    explicit Worker(const std::string& name);
+    // `name` is the threads' (15 characters); 1 to 64 of them.
+    explicit Worker(const std::string& name, std::size_t threads = 1);
     // Drops what waits and waits for the work that runs; work has a deadline of its own.
     ~Worker();
     Worker(const Worker&) = delete;
@@ -26,7 +26,7 @@ class Worker {
 
     // `then` on the thread that calls collect(). exhausted: as much waits as may.
     core::Result<void> post(std::function<void()> work, std::function<void()> then);
-    // Runs what follows from finished work.
+    // Runs what follows from finished work, in the order in which it ended.
     void collect();
     // Readable while there is something to collect.
     int fd() const { return fd_; }
@@ -45,7 +45,7 @@ class Worker {
     std::vector<std::function<void()>> finished_;
     bool stop_ = false;
     int fd_ = -1;  // an eventfd
-    std::thread thread_;
+    std::vector<std::thread> threads_;
 };
 
 }  // namespace sust::cluster

@@ -20,6 +20,10 @@ namespace {
 
 constexpr std::size_t k_live_max = 10'000;  // each is looked at every tick
 constexpr std::size_t k_attempts_max = 10'000;
+// Given to a back end together, and such sets at once: what comes while some are being written
+// down waits for the next set, so that the fewer the syncs of a job, the more there are.
+constexpr std::size_t k_given_max = 32;
+constexpr int k_sets_max = 2;
 
 }  // namespace
 
@@ -62,6 +66,7 @@ Result<Job> Jobs::submit(const cluster::JobRequest& request) {
     needs_.log.info("a job is planned", {{"job", job.id}, {"backend", job.placement.backend}});
     auto& kept = live_.emplace(job.id, job).first->second;
     advance(kept);
+    give();
     return show(job.id);
 }
 
@@ -132,6 +137,7 @@ void Jobs::tick() {
     for (auto next = live_.begin(); next != live_.end();) {
         advance((next++)->second);  // which takes away that one at most
     }
+    give();
 }
 
 // `job` may be gone afterwards: an ended one leaves.
@@ -155,7 +161,7 @@ Result<void> Jobs::step(Job& job) {
         return {};
     }
     if (const auto files = bringing_.find(job.id);
-        files != bringing_.end() && files->second.at_work) {
+        files != bringing_.end() && (files->second.at_work || files->second.given)) {
         return {};  // what comes of it is acted on then
     }
     auto* scheduler = TRY(needs_.backends.find(job.placement.backend));
@@ -183,17 +189,85 @@ Result<void> Jobs::start(Job& job, Scheduler& scheduler) {
     if (!job.request.carried.inputs.empty() && !bringing_[job.id].staged) {
         return stage(job, scheduler);
     }
-    const auto taken = scheduler.submit(spec_of(job, scheduler));
-    if (taken) {
+    bringing_[job.id].given = true;
+    lines_[job.placement.backend].waiting.push_back(job.id);
+    return {};
+}
+
+// Not in the middle of a job's step: what a back end takes at once goes on at once.
+void Jobs::give() {
+    if (std::exchange(giving_, true)) {
+        return;  // who gives goes on until nobody waits
+    }
+    const struct Done {
+        bool& giving;
+        ~Done() { giving = false; }
+    } done{giving_};
+    for (auto& [backend, line] : lines_) {
+        const auto scheduler = needs_.backends.find(backend);
+        while (scheduler && !line.waiting.empty() && line.under_way < k_sets_max) {
+            std::vector<std::string> ids;
+            std::vector<cluster::JobSpec> specs;
+            for (; !line.waiting.empty() && ids.size() < k_given_max; line.waiting.pop_front()) {
+                ids.push_back(line.waiting.front());
+                specs.push_back(spec_of(live_.at(ids.back()), **scheduler));
+            }
+            ++line.under_way;
+            (*scheduler)
+                ->submit_all(std::move(specs), [this, backend = backend, ids](const auto& taken) {
+                    on_given(backend, ids, taken);
+                });
+        }
+    }
+}
+
+// A job that was given is live until here: nothing else is done with it meanwhile.
+void Jobs::on_given(const std::string& backend, const std::vector<std::string>& ids,
+                    const std::vector<Result<void>>& taken) {
+    --lines_[backend].under_way;
+    std::vector<Job*> active;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        auto& job = live_.at(ids[i]);
+        bringing_[job.id].given = false;
+        if (!taken[i]) {
+            refuse(job, taken[i].error());
+            continue;
+        }
         job.phase = JobPhase::active;
         job.trouble.clear();
-        return keep(job);
+        bringing_.erase(job.id);
+        active.push_back(&job);
     }
-    if (taken.error().fault != Fault::exhausted) {
+    if (const auto kept = keep_all(active); !kept) {
+        needs_.log.error("jobs that are submitted are not kept as that", kept.error());
+        for (auto* job : active) {
+            job->phase = JobPhase::planned;  // its back end knows it: the next step finds that
+            job->trouble = core::to_string(kept.error());
+        }
+    }
+    for (const auto& id : ids) {
+        if (auto& job = live_.at(id); job.phase != JobPhase::planned) {
+            advance(job);
+        }
+    }
+    give();
+}
+
+// Not taken: for good, or for the next step to try again.
+void Jobs::refuse(Job& job, const core::Error& error) {
+    const auto trouble = core::to_string(error);
+    if (!may_pass(error.fault)) {
+        (void)end(job, trouble);  // what cannot be kept is kept by the next step
+        return;
+    }
+    if (error.fault != Fault::exhausted) {
         // A submission that failed half way takes its directory with it.
         bringing_[job.id] = {.again = needs_.clock.monotonic() + std::chrono::seconds(1)};
     }
-    return may_pass(taken.error().fault) ? taken : end(job, core::to_string(taken.error()));
+    if (trouble != job.trouble) {  // said once, not every tick
+        needs_.log.error("a job stands still", error);
+    }
+    job.trouble = trouble;
 }
 
 Result<void> Jobs::look(Job& job, Scheduler& scheduler) {
@@ -288,6 +362,21 @@ Result<void> Jobs::keep(Job& job) {
     TRY(table_.update(job));
     if (on_change_) {
         on_change_(job);
+    }
+    return {};
+}
+
+// In one transaction: one sync for all.
+Result<void> Jobs::keep_all(const std::vector<Job*>& jobs) {
+    auto transaction = TRY(needs_.database.begin());
+    for (const auto* job : jobs) {
+        TRY(table_.update(*job));
+    }
+    TRY(transaction.commit());
+    for (const auto* job : jobs) {
+        if (on_change_) {
+            on_change_(*job);
+        }
     }
     return {};
 }

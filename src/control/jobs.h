@@ -4,6 +4,7 @@
 // decision is kept before it is acted on, and every act may be repeated, so that a controller that
 // is killed at any moment goes on to the same end. On the control loop's thread.
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <stop_token>
@@ -65,9 +66,16 @@ class Jobs {
     // Of files to a job or from it.
     struct Bringing {
         bool at_work = false;    // the pool is
+        bool given = false;      // its back end is writing it down, or is to
         bool staged = false;     // the inputs are there
         core::MonoTime since{};  // the first time that outputs were looked for
         core::MonoTime again{};  // after trouble
+    };
+
+    // Jobs on their way to a back end.
+    struct Line {
+        std::deque<std::string> waiting{};  // ids
+        int under_way = 0;                  // sets of them that are being written down
     };
 
     explicit Jobs(JobsNeeds needs) : needs_(std::move(needs)), table_(needs_.database) {}
@@ -75,6 +83,10 @@ class Jobs {
     void advance(Job& job);
     Result<void> step(Job& job);
     Result<void> start(Job& job, cluster::Scheduler& scheduler);
+    void give();
+    void on_given(const std::string& backend, const std::vector<std::string>& ids,
+                  const std::vector<Result<void>>& taken);
+    void refuse(Job& job, const core::Error& error);
     Result<void> look(Job& job, cluster::Scheduler& scheduler);
     Result<void> stage(Job& job, cluster::Scheduler& scheduler);
     void on_staged(const std::string& id, const Result<void>& staged);
@@ -86,12 +98,15 @@ class Jobs {
     Result<void> go_on(Job& job);
     Result<void> end(Job& job, std::string trouble);
     Result<void> keep(Job& job);
+    Result<void> keep_all(const std::vector<Job*>& jobs);
     cluster::JobSpec spec_of(const Job& job, cluster::Scheduler& scheduler) const;
 
     JobsNeeds needs_;
     JobTable table_;
     std::map<std::string, Job, std::less<>> live_;           // those that have not ended, by id
     std::map<std::string, Bringing, std::less<>> bringing_;  // by id
+    std::map<std::string, Line, std::less<>> lines_;         // by back end
+    bool giving_ = false;
     std::function<void(const Job&)> on_change_;
     std::stop_source stop_;
 };

@@ -1,5 +1,7 @@
 #include "control/jobs.h"
 
+#include <deque>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +20,25 @@ using testing::HasSubstr;
 
 class Picky final : public cluster::FakeScheduler {
   public:
+    // Of submit_all: until write_down(), nothing is answered.
+    bool later = false;
+    std::vector<std::size_t> sets;  // how many jobs each had
+    std::deque<std::function<void()>> writing;
+    void write_down() {
+        auto next = std::move(writing.front());
+        writing.pop_front();
+        next();
+    }
+    void submit_all(std::vector<cluster::JobSpec> specs,
+                    std::function<void(std::vector<core::Result<void>>)> then) override {
+        sets.push_back(specs.size());
+        auto write = [this, specs, then] { FakeScheduler::submit_all(specs, then); };
+        if (later) {
+            writing.emplace_back(std::move(write));
+        } else {
+            write();
+        }
+    }
     std::string called = "local";
     std::optional<core::Error> refusal;
     std::optional<core::Error> trouble;  // of submit, until it is taken away
@@ -97,6 +118,82 @@ TEST_F(JobsTest, AJobIsPlannedGivenToItsBackEndAndEndsAsItsAttempt) {
     EXPECT_EQ(told["final"], true);
     restart();
     EXPECT_EQ(nlohmann::json(show(id)), told);
+}
+
+TEST_F(JobsTest, WhatComesWhileOthersAreWrittenDownIsGivenTogether) {
+    local_.later = true;
+    std::vector<std::string> ids;
+    for (int i = 0; i < 40; ++i) {
+        ids.push_back(submit("command = ['true']"));
+        jobs_->tick();
+    }
+    EXPECT_THAT(local_.sets, ElementsAre(1, 1));
+    EXPECT_EQ(show(ids[0]).phase, JobPhase::planned) << "its back end has not said that it has it";
+    local_.write_down();
+    EXPECT_EQ(show(ids[0]).phase, JobPhase::active);
+    EXPECT_EQ(show(ids[1]).phase, JobPhase::planned);
+    EXPECT_THAT(local_.sets, ElementsAre(1, 1, 32));
+    while (!local_.writing.empty()) {
+        local_.write_down();
+    }
+    EXPECT_THAT(local_.sets, ElementsAre(1, 1, 32, 6));
+    for (const auto& id : ids) {
+        EXPECT_EQ(show(id).phase, JobPhase::active);
+    }
+    local_.later = false;
+    restart();
+    jobs_->tick();
+    EXPECT_EQ(local_.sets.size(), 4U) << "they are kept as given";
+    EXPECT_EQ(local_.jobs.size(), 40U);
+}
+
+TEST_F(JobsTest, AControllerThatIsKilledWhileAJobIsWrittenDownGivesItOnce) {
+    local_.later = true;
+    const auto half = submit("command = ['true']");
+    const auto whole = submit("command = ['true']");
+    local_.writing.pop_front();
+    cluster::JobSpec spec{.token = {whole}, .argv = {"true"}};
+    ASSERT_TRUE(local_.submit(spec)) << "written down, and nobody heard of it";
+    local_.writing.clear();
+    local_.later = false;
+    local_.sets.clear();
+    restart();
+    jobs_->tick();
+    EXPECT_THAT(local_.sets, ElementsAre(1)) << "the other one is there";
+    EXPECT_EQ(show(half).phase, JobPhase::active);
+    EXPECT_EQ(show(whole).phase, JobPhase::active);
+    EXPECT_EQ(local_.jobs.size(), 2U);
+}
+
+TEST_F(JobsTest, AJobThatIsCancelledWhileItIsWrittenDownIsCancelledThen) {
+    local_.later = true;
+    const auto id = submit("command = ['true']");
+    ASSERT_TRUE(jobs_->cancel(id));
+    jobs_->tick();
+    EXPECT_EQ(show(id).phase, JobPhase::planned) << "its back end has it or not: it is not known";
+    EXPECT_FALSE(jobs_->remove(id));
+    local_.write_down();
+    jobs_->tick();
+    EXPECT_EQ(end_of(show(id)), End::cancelled);
+    EXPECT_EQ(local_.job(id).cancels, 1);
+}
+
+TEST_F(JobsTest, OneOfASetThatIsRefusedDoesNotHoldTheOthers) {
+    local_.later = true;
+    (void)submit("command = ['true']");
+    (void)submit("command = ['true']");
+    const auto bad = submit("command = ['true']");
+    const auto good = submit("command = ['true']");
+    local_.write_down();
+    ASSERT_EQ(local_.sets.back(), 2U);
+    // It is there already, as another one.
+    ASSERT_TRUE(local_.submit({.token = {bad}, .argv = {"false"}}));
+    while (!local_.writing.empty()) {
+        local_.write_down();
+    }
+    EXPECT_EQ(end_of(show(bad)), End::start_failed);
+    EXPECT_THAT(show(bad).trouble, HasSubstr("another specification"));
+    EXPECT_EQ(show(good).phase, JobPhase::active);
 }
 
 TEST_F(JobsTest, AKilledControllerGoesOnWithWhatWasKept) {

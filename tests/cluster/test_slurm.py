@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -94,6 +95,23 @@ def test_kill_9_of_the_controller_makes_no_second_job(jobs, lab):
                  and jobs.sust.pid("sustd") != killed)
     for job in made:
         assert jobs.end(job)["end"] == "completed"
+        assert (jobs.shared / job / "runs").read_text() == "run\n"
+
+
+def test_kill_9_among_many_submissions_loses_none_and_starts_none_twice(jobs, lab):
+    """Some are being written down and several are on their way to Slurm; what was answered for is one job."""
+    file = jobs.file("echo run >>$SUST_JOB_ATTEMPT/../runs")
+    made = []
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            made += pool.map(lambda _: jobs.sust.json("job", "submit", file, "--backend", "lab")["id"],
+                             range(16))
+        killed = jobs.sust.pid("sustd")
+        os.kill(killed, signal.SIGKILL)
+        wait_for("sustd is back", lambda: jobs.sust.run("job", "ls", check=False).returncode == 0
+                 and jobs.sust.pid("sustd") != killed)
+    for job in made:
+        assert jobs.end(job, within=180)["end"] == "completed"
         assert (jobs.shared / job / "runs").read_text() == "run\n"
 
 

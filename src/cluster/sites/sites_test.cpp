@@ -47,6 +47,7 @@ TEST(Sites, WhatIsWrongIsNamedWithItsPlace) {
         {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\nrest = 'http://10.0.0.1:6820'",
          "no address"},
         {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\ntoken_file = '/t'", "of slurmrestd"},
+        {"[backend.alps]\ntype = 'slurm'\njobs = '/j'\nsubmissions = 0", "1 to 16"},
         {"[backends.alps]\n", "did you mean 'backend'"},
         {"[backend]\nalps = 'slurm'", "must be a table"},
         {"[backend.'Not a name']\ntype = 'slurm'", "back end"},

@@ -58,12 +58,20 @@ const Partition* Context::partition_of(const JobSpec& spec) const {
 
 bool SlurmJob::look() {
     const auto now = context_.clock.monotonic();
-    if (now < next_look_) {
+    // One that is due soon is looked at with the others: so all are in one pass before long.
+    if (now + context_.options.period / 2 < next_look_) {
+        context_.due = std::min(context_.due, next_look_);
         return false;
     }
     next_look_ = now + context_.options.period;
+    context_.due = std::min(context_.due, next_look_);
     const auto sight = see();
     return sight && kept_.apply(*sight, context_.clock, context_.log);
+}
+
+void SlurmJob::look_soon() {
+    next_look_ = {};
+    context_.due = {};
 }
 
 // --- What is seen ----------------------------------------------------------------------------
@@ -316,7 +324,7 @@ std::optional<Sight> SlurmJob::ask_to_submit() {
         return unreadable(core::to_string(submission.error()));
     }
     const auto answer = std::make_shared<Result<std::string>>();
-    const auto posted = context_.worker.post(
+    const auto posted = context_.submitters.post(
         [answer, what = *submission, &transport = context_.transport] {
             *answer = transport.submit(what);
         },
@@ -346,7 +354,7 @@ bool SlurmJob::keep_number() const {
 
 void SlurmJob::on_submitted(const Result<std::string>& id) {
     asking_ = false;
-    next_look_ = {};
+    look_soon();
     doubtful_since_ = context_.clock.monotonic();
     if (id) {
         id_ = *id;
@@ -371,7 +379,7 @@ void SlurmJob::on_submitted(const Result<std::string>& id) {
 // The wrapper looks for the wish itself; what has not begun is taken out of the queue.
 Result<void> SlurmJob::stop() {
     cancelled_ = true;
-    next_look_ = {};
+    look_soon();
     const auto attempt = kept_.attempt();
     if (attempt && !*attempt) {
         ask_to_cancel();
@@ -405,7 +413,7 @@ void SlurmJob::forget_attempt() {
     id_.clear();
     begun_reading_ = false;
     asking_ = cancelling_ = cancelled_ = false;
-    next_look_ = {};
+    look_soon();
     tries_ = 0;
     refusal_.reset();
     trouble_.clear();

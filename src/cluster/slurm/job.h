@@ -27,7 +27,8 @@ struct Context {
     const core::Log& log;
     Transport& transport;
     const Principals& principals;
-    Worker& worker;
+    Worker& worker;      // questions, in order
+    Worker& submitters;  // several at once
     core::MonoTime opened{};
     std::optional<Listing> listing{};
     std::map<RowKey, QueueRow, std::less<>> rows{};  // of the listing
@@ -35,6 +36,7 @@ struct Context {
     std::optional<Site> site{};
     std::string site_trouble{};  // why its partitions were not told last time
     Memory memory{};
+    core::MonoTime due{};  // when a job is to be looked at next
 
     // Whether the list was asked for after `then`.
     bool has_listing_after(core::MonoTime then) const { return listing && listing->asked > then; }
@@ -50,6 +52,7 @@ class SlurmJob final : public BookedJob {
     Result<std::int64_t> resubmit(const Orders& orders) override;
 
   private:
+    void look_soon();
     // Nothing: there is nothing new to say.
     std::optional<Sight> see();
     std::optional<Sight> see_row(const QueueRow& row, const std::optional<AttemptWord>& attempt);

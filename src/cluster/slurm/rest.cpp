@@ -1,6 +1,7 @@
 #include "cluster/slurm/rest.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,37 @@ tl::unexpected<core::Error> cannot_say(std::string_view version, std::string_vie
                 {.hint = "only Slurm's commands can: leave out `rest`"});
 }
 
+// A client is of one thread at a time.
+class Clients {
+  public:
+    Clients(const core::Clock& clock, core::http::Address where)
+        : clock_(clock), where_(std::move(where)) {}
+
+    Result<Response> send(const core::http::Request& request, Duration within) {
+        auto client = take();
+        auto response = client.send(request, within, k_answer_bytes_max);
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(client));
+        return response;
+    }
+
+  private:
+    core::http::Client take() {
+        const std::lock_guard lock(mutex_);
+        if (idle_.empty()) {
+            return {clock_, where_};
+        }
+        auto client = std::move(idle_.back());
+        idle_.pop_back();
+        return client;
+    }
+
+    const core::Clock& clock_;
+    core::http::Address where_;
+    std::mutex mutex_;
+    std::vector<core::http::Client> idle_;
+};
+
 }  // namespace
 
 Exchange open_exchange(const std::string& address, const core::Clock& clock) {
@@ -41,9 +73,9 @@ Exchange open_exchange(const std::string& address, const core::Clock& clock) {
             place.substr(0, colon),
             static_cast<std::uint16_t>(core::parse_integer(place.substr(colon + 1)).value_or(0))};
     }
-    const auto client = std::make_shared<core::http::Client>(clock, std::move(where));
-    return [client](const core::http::Request& request, Duration within) {
-        return client->send(request, within, k_answer_bytes_max);
+    const auto clients = std::make_shared<Clients>(clock, std::move(where));
+    return [clients](const core::http::Request& request, Duration within) {
+        return clients->send(request, within);
     };
 }
 
@@ -78,12 +110,12 @@ Result<const RestVersion*> Rest::agree() {
     if (const auto* known = agreed()) {
         return known;
     }
-    Response last;
+    Heard last;
     for (const auto& version : rest_versions()) {
         last = TRY(call({.path = "ping"}, version));
-        if (!is_unknown_place(last.status, last.body)) {
+        if (!is_unknown_place(last.response.status, last.response.body)) {
             // A server that knows it and refuses us may be another one by the next question.
-            if (last.status != 200) {
+            if (last.response.status != 200) {
                 break;
             }
             agreed_ = &version;
@@ -93,21 +125,20 @@ Result<const RestVersion*> Rest::agree() {
     return tl::unexpected<core::Error>(refusal(last));
 }
 
-Result<Response> Rest::call(const Question& question) {
+Result<Rest::Heard> Rest::call(const Question& question) {
     const auto* version = TRY(agree());
-    auto response = TRY(call(question, *version));
-    if (options_.version.empty() && is_unknown_place(response.status, response.body)) {
+    auto heard = TRY(call(question, *version));
+    if (options_.version.empty() && is_unknown_place(heard.response.status, heard.response.body)) {
         agreed_ = nullptr;  // it was updated; the next question finds what it has now
     }
-    return response;
+    return heard;
 }
 
-Result<Response> Rest::call(const Question& question, const RestVersion& version) {
+Result<Rest::Heard> Rest::call(const Question& question, const RestVersion& version) const {
     // Read each time: whoever renews it writes the file again.
     const bool own_token = !question.as_user.empty() && !options_.token_directory.empty();
     const auto pass = TRY(
         read_token(own_token ? options_.token_directory / question.as_user : options_.token_file));
-    expires_ = pass.expires;
     core::http::Request request{
         .method = question.method,
         .target = fmt::format("/slurm/{}/{}", version.name, question.path),
@@ -119,19 +150,20 @@ Result<Response> Rest::call(const Question& question, const RestVersion& version
     if (!question.body.empty()) {
         request.headers.set("Content-Type", "application/json");
     }
-    return core::within("slurmrestd", exchange_(request, patience_));
+    auto response = TRY(core::within("slurmrestd", exchange_(request, patience_)));
+    return Heard{.response = std::move(response), .expires = pass.expires};
 }
 
 // A bad token is not always told from a controller that is away; when it ended is known.
-core::Error Rest::refusal(const Response& response) const {
-    return explained(complaint_of(response.status, response.body));
+core::Error Rest::refusal(const Heard& heard) const {
+    return explained(complaint_of(heard.response.status, heard.response.body), heard.expires);
 }
 
-core::Error Rest::explained(core::Error error) const {
+core::Error Rest::explained(core::Error error, std::optional<core::WallTime> expires) const {
     const bool doubtful = error.fault == Fault::unavailable || error.fault == Fault::denied;
-    if (doubtful && expires_ && *expires_ < clock_->wall()) {
+    if (doubtful && expires && *expires < clock_->wall()) {
         error.fault = Fault::denied;
-        error.message += fmt::format("; the token expired at {}", core::rfc3339(*expires_));
+        error.message += fmt::format("; the token expired at {}", core::rfc3339(*expires));
     }
     if (error.fault == Fault::denied || (error.fault == Fault::unavailable && error.hint.empty())) {
         error.hint = fmt::format(
@@ -143,11 +175,11 @@ core::Error Rest::explained(core::Error error) const {
 }
 
 Result<std::string> Rest::text_of(const Question& question) {
-    auto response = TRY(call(question));
-    if (response.status != 200) {
-        return tl::unexpected<core::Error>(refusal(response));
+    auto heard = TRY(call(question));
+    if (heard.response.status != 200) {
+        return tl::unexpected<core::Error>(refusal(heard));
     }
-    return std::move(response.body);
+    return std::move(heard.response.body);
 }
 
 // --- Jobs ------------------------------------------------------------------------------------
@@ -175,11 +207,11 @@ Result<void> Rest::cancel(const std::string& id, const std::string& principal) {
                          .as_user = principal,
                          .body = cancel_text(id, principal.empty() ? options_.user : principal)})));
     }
-    const auto response = TRY(call(
+    const auto heard = TRY(call(
         {.method = "DELETE", .path = "job/" + core::percent_encode(id), .as_user = principal}));
-    return response.status == 200 || is_unknown_job(response.body)
+    return heard.response.status == 200 || is_unknown_job(heard.response.body)
                ? Result<void>()
-               : Result<void>(tl::unexpected<core::Error>(refusal(response)));
+               : Result<void>(tl::unexpected<core::Error>(refusal(heard)));
 }
 
 Result<Listing> Rest::list() {
@@ -241,11 +273,16 @@ Result<std::string> Rest::version() {
 }
 
 Result<void> Rest::ping() {
-    return TRY(read_ping(TRY(text_of({.path = "ping"})))).up
+    const auto heard = TRY(call({.path = "ping"}));
+    if (heard.response.status != 200) {
+        return tl::unexpected<core::Error>(refusal(heard));
+    }
+    return TRY(read_ping(heard.response.body)).up
                ? Result<void>()
                : Result<void>(tl::unexpected<core::Error>(
                      explained({.fault = Fault::unavailable,
-                                .message = "slurmrestd says that slurmctld is not up"})));
+                                .message = "slurmrestd says that slurmctld is not up"},
+                               heard.expires)));
 }
 
 }  // namespace sust::cluster::slurm

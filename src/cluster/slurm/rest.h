@@ -12,10 +12,10 @@
 
 namespace sust::cluster::slurm {
 
-// One exchange with a server; statuses of 400 and over are answers.
+// One exchange with a server; statuses of 400 and over are answers. Of any thread.
 using Exchange = std::function<Result<core::http::Response>(const core::http::Request& request,
                                                             Duration within)>;
-// `address` as in RestOptions.
+// `address` as in RestOptions. As many connections are kept as exchanges ever were at once.
 Exchange open_exchange(const std::string& address, const core::Clock& clock);
 
 class Rest final : public Transport {
@@ -46,22 +46,26 @@ class Rest final : public Transport {
         std::string as_user;  // empty: ourselves
         std::string body;
     };
-    Result<core::http::Response> call(const Question& question, const RestVersion& version);
-    Result<core::http::Response> call(const Question& question);
+    struct Heard {
+        core::http::Response response;
+        std::optional<core::WallTime> expires;  // of the token that was shown
+    };
+    Result<Heard> call(const Question& question, const RestVersion& version) const;
+    Result<Heard> call(const Question& question);
     // The configured one, or the newest that slurmrestd has; asked again once it has it no more.
     Result<const RestVersion*> agree();
     const RestVersion* agreed() const { return agreed_.load(); }
     Result<void> needs_structured(std::string_view what);
     Result<std::string> text_of(const Question& question);
-    core::Error refusal(const core::http::Response& response) const;
-    core::Error explained(core::Error error) const;
+    core::Error refusal(const Heard& heard) const;
+    core::Error explained(core::Error error, std::optional<core::WallTime> expires) const;
 
     RestOptions options_;
     Exchange exchange_;
     Duration patience_;
     const core::Clock* clock_;
-    std::optional<core::WallTime> expires_;  // of the token that was shown last
-    // Found by the back end's thread, read by the control loop's. Of the static table.
+    // Found by whichever of the back end's threads asks first, read by the control loop's, too. Of
+    // the static table.
     std::atomic<const RestVersion*> agreed_ = nullptr;
 };
 

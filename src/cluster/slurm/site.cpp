@@ -102,6 +102,12 @@ Result<SlurmOptions> read_options(const std::string& name, const core::TomlTable
     using namespace std::chrono_literals;
     options.period = TRY(at_least(table, "period", 1s, options.period));
     options.patience = TRY(at_least(table, "patience", 1s, options.patience));
+    const auto submissions = TRY(table.integer("submissions")).value_or(options.submissions);
+    if (submissions < 1 || submissions > k_submissions_max) {
+        return fail(Fault::invalid, fmt::format("'submissions' is 1 to {}", k_submissions_max),
+                    {.where = table.where("submissions")});
+    }
+    options.submissions = static_cast<int>(submissions);
     options.carrier_grace = TRY(at_least(table, "carrier_grace", 0s, options.carrier_grace));
     options.hopeless_grace = TRY(at_least(table, "hopeless_grace", 0s, options.hopeless_grace));
     options.silence = TRY(at_least(table, "silence", 10s, options.silence));

@@ -1,8 +1,10 @@
 #include "cluster/slurm/slurm.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cluster/sites/users.h"
@@ -25,9 +27,11 @@ namespace {
 
 constexpr Duration k_site_period = 10s;
 constexpr Duration k_period_min = 1s;
-// Of all jobs in a period. Each job is due once in it; to visit thousands only to find none due, at
-// every tick and after every answer, would cost more than the looking.
+// Of all jobs in a period, at most: each job is due once in it, and thousands are not visited at
+// every tick and after every answer to find a few due.
 constexpr int k_passes = 4;
+// A disk syncs what several ask for in one go.
+constexpr std::size_t k_writers = 2;
 
 std::unique_ptr<Transport> open_transport(const SlurmOptions& options, const Principals& principals,
                                           const core::Clock& clock) {
@@ -46,15 +50,18 @@ class Slurm final : public Book {
           principals_(std::move(principals)),
           transport_(open_transport(slurm_, principals_, clock_)),
           worker_("slurm"),
+          submitters_("slurm-submit", static_cast<std::size_t>(slurm_.submissions)),
+          epoll_(::epoll_create1(EPOLL_CLOEXEC)),
           context_{.options = slurm_,
                    .clock = clock_,
                    .log = log_,
                    .transport = *transport_,
                    .principals = principals_,
                    .worker = worker_,
+                   .submitters = submitters_,
                    .opened = clock_.monotonic()} {}
 
-    Result<void> find() { return open(); }
+    Result<void> find();
 
     std::string_view name() const override { return slurm_.name; }
     std::set<Capability> capabilities() const override;
@@ -65,7 +72,7 @@ class Slurm final : public Book {
     }
     Result<void> accepts(const JobSpec& spec) const override;
     void poll() override;
-    int wake_fd() const override { return worker_.fd(); }
+    int wake_fd() const override { return epoll_.get(); }
     Result<std::vector<Node>> nodes() override;
     void hold(std::string_view node, std::string_view reason, Then<void> then) override;
     void release(std::string_view node, Then<void> then) override;
@@ -73,6 +80,7 @@ class Slurm final : public Book {
     void check(Then<std::vector<CheckLine>> then) override;
 
   protected:
+    Worker* writers() override { return &writers_; }
     std::unique_ptr<BookedJob> book(KeptJob job) override {
         return std::make_unique<SlurmJob>(std::move(job), context_);
     }
@@ -86,7 +94,7 @@ class Slurm final : public Book {
     bool may_forget(const BookedJob& job) const override { return is_final(job.status().state); }
 
   private:
-    // `ask` on the back end's thread, `then` with its answer in poll().
+    // `ask` on the thread that asks, `then` with its answer in poll().
     template <class T>
     Result<void> ask(std::function<Result<T>()> ask, std::function<void(Result<T>)> then) {
         const auto answer = std::make_shared<Result<T>>();
@@ -109,6 +117,10 @@ class Slurm final : public Book {
     Principals principals_;
     std::unique_ptr<Transport> transport_;
     Worker worker_;
+    Worker submitters_;
+    // Apart from the submitters, all of whom a controller that hangs may hold.
+    Worker writers_{"slurm-words", k_writers};
+    core::Fd epoll_;
     Context context_;
     bool listing_asked_ = false;
     bool site_asked_ = false;
@@ -116,6 +128,16 @@ class Slurm final : public Book {
     core::MonoTime next_site_{};
     core::MonoTime next_pass_{};
 };
+
+Result<void> Slurm::find() {
+    for (const auto* worker : {&worker_, &submitters_, &writers_}) {
+        epoll_event event{.events = EPOLLIN, .data = {}};
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, worker->fd(), &event) != 0) {
+            return core::fail_errno("watch the threads of a back end", errno);
+        }
+    }
+    return open();
+}
 
 // --- What could ever run ---------------------------------------------------------------------
 
@@ -240,12 +262,17 @@ void Slurm::ask_for_past() {
 }
 
 void Slurm::poll() {
-    worker_.collect();
+    for (auto* worker : {&worker_, &submitters_, &writers_}) {
+        worker->collect();
+    }
     ask_for_jobs();
     ask_for_site();
-    if (const auto now = clock_.monotonic(); now >= next_pass_) {
+    if (const auto now = clock_.monotonic(); now >= next_pass_ && now >= context_.due) {
         next_pass_ = now + slurm_.period / k_passes;
+        context_.due = core::MonoTime::max();
         Book::poll();
+    } else {
+        tell();
     }
     ask_for_past();
 }

@@ -37,6 +37,8 @@ struct SlurmOptions {
     std::string account;
     Duration period = std::chrono::seconds(2);     // of the listing of all jobs; 1 s at least
     Duration patience = std::chrono::seconds(30);  // for one command
+    // Under way at once, 1 to k_submissions_max; the controller of a site is everybody's.
+    int submissions = 4;
     // How long a directory may take to show what another machine wrote (NFS), and how long a
     // wrapper may say nothing before a job that Slurm forgot is given up.
     Duration carrier_grace = std::chrono::seconds(10);
@@ -45,8 +47,11 @@ struct SlurmOptions {
     Duration silence = std::chrono::minutes(2);
 };
 
+inline constexpr int k_submissions_max = 16;
+
 // Jobs of a Slurm cluster, through its commands or slurmrestd. Every call is made by the back end's
-// own thread: one listing a period for all jobs, whatever their number.
+// own threads: one listing a period for all jobs, whatever their number, and a few submissions at
+// once.
 Result<std::unique_ptr<Scheduler>> open_slurm(SlurmOptions options, const core::Clock& clock,
                                               core::Log log);
 

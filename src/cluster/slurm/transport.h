@@ -2,7 +2,7 @@
 
 // How Slurm is asked: by its commands or by slurmrestd. Both give the same answers; what one of
 // them cannot say is declared here, and refused before anything is submitted. Called from the back
-// end's thread alone; every call has a deadline.
+// end's threads, several at once; every call has a deadline.
 
 #include <memory>
 #include <set>
