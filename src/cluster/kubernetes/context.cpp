@@ -31,6 +31,12 @@ void Context::clean(const Token& token, std::int64_t epoch, Duration grace,
     }
     if (const auto* known = find_shape(options.shapes, made_by)) {
         left.shape = *known;
+    } else if (!made_by.empty() && made_by != k_pods) {
+        // Where its object is not known, its controller would make the pods again.
+        log.error("what is left of a job stays: there is no template of its shape any more",
+                  {{"job", token.value}, {"shape", made_by}, {"next", "put the template back"}});
+        cleaning.erase(key);
+        return;
     }
     const auto posted = acts.post(
         [this, left = std::move(left)] {

@@ -22,7 +22,6 @@ constexpr Duration k_log_period = 10s;  // of what nobody reads, and more with m
 constexpr Duration k_log_per_running = 100ms;
 constexpr Duration k_log_followed = 1s;
 constexpr Duration k_stop_slack = 30s;  // after which a pod that was told to end is deleted
-constexpr Duration k_failed_slack = 10s;
 
 Sight unreadable(const std::string& reason) {
     return {.event = Event::words_unreadable, .reason = reason};
@@ -109,7 +108,7 @@ std::optional<Sight> KubernetesJob::see_absent() {
                           : conclude(End::vanished, "its pod is gone without a word");
     }
     if (cancelled_) {
-        return conclude(End::cancelled, "cancelled before the command was started");
+        return see_cancelled();
     }
     if (refusal_) {
         return conclude(End::start_failed, core::to_string(*refusal_));
@@ -128,33 +127,6 @@ std::optional<Sight> KubernetesJob::see_absent() {
                      .reason = "a pod of an earlier attempt is still there"};
     }
     return ask_to_make();
-}
-
-// No pod of it, but maybe the object that a controller makes them of. Nothing: it is to be made.
-std::optional<Sight> KubernetesJob::see_object() {
-    context_.objects_wanted = true;
-    const auto now = context_.clock.monotonic();
-    const auto found = context_.objects.find({status().token, status().epoch});
-    if (found == context_.objects.end()) {
-        if (!ordered_) {
-            return std::nullopt;
-        }
-        const bool known = context_.objects_listed && *context_.objects_listed > ordered_at_;
-        return known ? conclude(End::vanished, "its " + choice_.name() + " is gone without a pod")
-                     : Sight{.event = Event::waiting, .reason = trouble_};
-    }
-    const auto& object = found->second;
-    if (object.failed.empty()) {
-        troubled_since_.reset();
-        return Sight{.event = Event::waiting,
-                     .reason = object.waits.empty() ? object.name + " has no pods yet"
-                                                    : object.name + ": " + object.waits};
-    }
-    // The watch may still be about to tell of pods that say more.
-    troubled_since_ = troubled_since_.value_or(now);
-    return now - *troubled_since_ > k_failed_slack
-               ? conclude(End::start_failed, object.name + ": " + object.failed)
-               : Sight{.event = Event::waiting, .reason = object.failed};
 }
 
 std::optional<Sight> KubernetesJob::see_pods(const Pods& pods) {
@@ -292,10 +264,6 @@ Sight KubernetesJob::conclude(End end, std::string reason) {
         clean();  // without pods nobody else would think of the object
     }
     return *last_words_;
-}
-
-void KubernetesJob::clean() {
-    context_.clean(status().token, status().epoch, 0s, choice_.name());
 }
 
 std::optional<Sight> KubernetesJob::ask_to_make() {
@@ -482,6 +450,7 @@ void KubernetesJob::forget_attempt() {
     waiting_since_.reset();
     troubled_since_.reset();
     stopping_since_.reset();
+    removed_at_.reset();
 }
 
 }  // namespace sust::cluster::kubernetes

@@ -32,6 +32,7 @@ class KubernetesJob final : public BookedJob {
     std::optional<Sight> see();
     std::optional<Sight> see_absent();
     std::optional<Sight> see_object();
+    std::optional<Sight> see_cancelled();
     std::optional<Sight> see_pods(const Pods& pods);
     std::optional<Sight> see_start(const Pods& pods);
     std::optional<Sight> see_over(const Pods& pods);
@@ -75,6 +76,7 @@ class KubernetesJob final : public BookedJob {
     std::optional<core::MonoTime> waiting_since_;   // for its place, of a job of several pods
     std::optional<core::MonoTime> troubled_since_;  // its start cannot succeed
     std::optional<core::MonoTime> stopping_since_;
+    std::optional<core::MonoTime> removed_at_;  // its object, of a cancelled job
 };
 
 }  // namespace sust::cluster::kubernetes

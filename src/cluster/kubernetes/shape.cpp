@@ -118,7 +118,11 @@ class Blanks {
 
     Result<void> read_texts(const TomlTable& table, const std::string& key, const json& value,
                             int depth) {
-        if (value.is_array() && depth <= k_depth_max) {
+        if (depth > k_depth_max) {
+            return tl::unexpected<core::Error>(
+                wrong(table, key, "it is too deep", fmt::format("{} at most", k_depth_max)));
+        }
+        if (value.is_structured()) {
             for (const auto& one : value) {
                 TRY(read_texts(table, key, one, depth + 1));
             }
@@ -194,6 +198,10 @@ Result<void> read_pods(const TomlTable& table, Shape& shape) {
     if (!pod.is_object()) {
         return tl::unexpected<core::Error>(wrong(table, "pod", "it is no table", "[pod]"));
     }
+    if (shape.pod.find("${") != std::string::npos) {
+        return tl::unexpected<core::Error>(
+            wrong(table, "pod", "nothing is filled in here", "${...} is of [object]"));
+    }
     // The wrapper is ours: what may differ is how a controller wants its pods.
     for (const auto* key : {"containers", "initContainers", "volumes", "serviceAccountName"}) {
         const bool left_out =
@@ -222,6 +230,9 @@ json filled(const std::string& text, const Filling& filling, const json& pod) {
     std::size_t from = 0;
     for (auto at = text.find("${"); at != std::string::npos; at = text.find("${", from)) {
         const auto end = text.find('}', at);
+        if (end == std::string::npos) {
+            break;  // the parser lets none pass
+        }
         const auto name = text.substr(at + 2, end - at - 2);
         whole += text.substr(from, at - from);
         whole += name == "name"    ? filling.name

@@ -73,6 +73,11 @@ TEST(ShapeFile, WhatIsWrongIsToldWithFileAndLine) {
         {broken("size = ", "size.deep = [1, \"${node}\"]\nother = "), "f:8:", "${node}"},
         {broken("${name} of", "${name of"), "f:9:", "there is no"},
         {broken("\"${pod}\"", "\"a ${pod}\""), "f:12:", "no part of a text"},
+        {broken("size = ", "args = [[{x=\"${oops\"}]]\nsize = "), "f:8:", "there is no ${"},
+        {broken("size = ", "args = [\"a\", {x=\"${oops\"}]\nsize = "), "f:8:", "there is no ${"},
+        {broken("size = ", "args = " + std::string(22, '[') + "\"${oops\"" + std::string(22, ']') +
+                               "\nsize = "),
+         "f:8:", "too deep"},
         {broken("\"${pod}\"", "1"), "f:7:", "has no ${pod}"},
         {broken("[object.spec]", "[object]\nkind = \"Pod\"\n[object.spec]"), "f:8:", "kind"},
         {broken("[object.spec]", "[pod]\ncontainers = []\n[object.spec]"), "f:7:", "containers"},
