@@ -125,15 +125,19 @@ def lab_images(build):
     return ensure_images(build, REPOSITORY)
 
 
-@pytest.fixture(scope="module")
-def make_slurm():
-    """make_slurm(nodes=2, rest=True): a real Slurm with those Options, which ends with the module."""
+@pytest.fixture(scope="module", params=["", pytest.param("trixie", marks=pytest.mark.soak)],
+                ids=["this-slurm", "trixie-slurm"])
+def make_slurm(request):
+    """make_slurm(nodes=2, rest=True): a real Slurm with those Options, which ends with the module.
+
+    All that use it run once more with the Slurm of another Debian, as a soak test.
+    """
     from labs.slurm import Options, SlurmLab, why_impossible
     reason = why_impossible()
     if reason:
         pytest.skip(reason)
     with contextlib.ExitStack() as labs:
-        yield lambda **options: labs.enter_context(SlurmLab(Options(**options)))
+        yield lambda **options: labs.enter_context(SlurmLab(Options(**{"release": request.param, **options})))
 
 
 @pytest.fixture(scope="module")

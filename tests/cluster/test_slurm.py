@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from cluster.jobs import Jobs
-from cluster.slurm_sites import connect, native
+from cluster.slurm_sites import OLDEST, connect, native
 from conftest import wait_for
 from labs.slurm import IMPATIENT
 
@@ -181,7 +181,7 @@ def test_what_slurm_refuses_is_told_in_its_words(jobs):
 
 def test_nodes_are_held_with_our_reason_and_others_holds_are_left_alone(jobs, lab, transport):
     ours, theirs = (node.name for node in lab.nodes[:2])
-    if transport == "slurmrestd":
+    if transport == "slurmrestd" and lab.rest.version == OLDEST:
         refused = jobs.sust.run("node", "hold", ours, "--reason", "fan is loud", check=False)
         assert refused.returncode == 2 and "cannot hold nodes" in refused.stderr
         assert lab.node(ours).state() == "idle"
@@ -216,7 +216,7 @@ def test_a_token_that_is_bad_or_open_to_others_is_told_and_nothing_is_lost(jobs,
         pytest.skip("commands need no token")
     good = jobs.token_file.read_text()
     jobs.token_file.write_text(f"SLURM_JWT={lab.rest.token(lifespan_seconds=1)}\n")
-    wait_for("it has expired", lambda: lab.rest.call("GET", "jobs", token=jobs.token_file.read_text().strip()[10:])[0] == 500)
+    wait_for("it has expired", lambda: lab.rest.call("GET", "jobs", token=jobs.token_file.read_text().strip()[10:])[0] >= 500)
     job = jobs.submit("true")
     wait_for("it is told", lambda: "expired at" in jobs.show(job)["reason"])
     jobs.token_file.write_text(good)

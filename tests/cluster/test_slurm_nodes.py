@@ -52,7 +52,7 @@ def test_what_a_node_was_asked_for_is_there_on_each(jobs, lab):
     assert jobs.end(job)["end"] == "completed"
     assert jobs.out(job).splitlines() == ["0,1"] * 6
     told = lab.job(native(jobs, job))
-    assert "cpu=12,mem=1800M,node=3" in told["TRES"]
+    assert "cpu=12,mem=1800M,node=3" in told.get("TRES", told.get("AllocTRES"))
 
 
 def test_the_first_task_that_fails_ends_all_and_its_status_is_the_jobs(jobs):

@@ -9,21 +9,27 @@ from cluster.kubernetes_site import load_agent
 from cluster.sites import KubernetesSite, LocalSite, SlurmSite
 from conftest import wait_for
 from labs.figures import record
+from labs.slurm import Options, SlurmLab, why_impossible
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 JOBS = 1000
 WITHIN_SECONDS = 5400
 
 
-@pytest.fixture(params=["local", "slurm", "kubernetes"])
+@pytest.fixture(params=["local", "slurm", "slurmrestd", "kubernetes"])
 def site(request, build, tmp_path):
     if request.param == "local":
-        return LocalSite()
-    if request.param == "slurm":
-        return SlurmSite(request.getfixturevalue("make_slurm")(nodes=3))
-    lab = request.getfixturevalue("kubernetes")
-    load_agent(lab, build, tmp_path)
-    return KubernetesSite(lab)
+        yield LocalSite()
+    elif request.param == "kubernetes":
+        lab = request.getfixturevalue("kubernetes")
+        load_agent(lab, build, tmp_path)
+        yield KubernetesSite(lab)
+    else:
+        if reason := why_impossible():
+            pytest.skip(reason)
+        by_rest = request.param == "slurmrestd"
+        with SlurmLab(Options(nodes=3, rest=by_rest)) as lab:
+            yield SlurmSite(lab, "slurmrestd" if by_rest else "commands")
 
 
 def shown(jobs):

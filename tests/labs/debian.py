@@ -1,8 +1,12 @@
-"""Debian 12 with nothing but its base system: kept in the cache, and entered as a machine of its own."""
+"""Debians that are kept in the cache: 12 with nothing but its base system, entered as a machine of its own, and
+programs of 13."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sust"
@@ -13,18 +17,44 @@ def debian_sources():
     return [file for file in listed if file.exists()]
 
 
+def mirror() -> str:
+    """Where this machine gets its packages from."""
+    return subprocess.run(["sed", "-n", r"s/^URIs: *\([^ ]*\).*/\1/p;s/^deb [^h]*\(http[^ ]*\).*/\1/p",
+                           *map(str, debian_sources())], capture_output=True, text=True).stdout.split()[0]
+
+
+def kept(name: str, make) -> Path:
+    """The root of that name; make(folder) fills it where there is none, once for all who ask at the same time."""
+    root = CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            building = CACHE / f"{name}.making"
+            shutil.rmtree(building, ignore_errors=True)  # of one who was killed
+            began = time.monotonic()
+            print(f"making {root}", file=sys.stderr)
+            make(building)
+            building.rename(root)
+            print(f"made in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return root
+
+
 def bare_root() -> Path:
     """The packages of Priority: required, made once."""
-    root = CACHE / "bare-bookworm"
-    if not root.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        building = CACHE / f"bare-bookworm.{os.getpid()}"
-        mirror = subprocess.run(["sed", "-n", r"s/^URIs: *\([^ ]*\).*/\1/p;s/^deb [^h]*\(http[^ ]*\).*/\1/p",
-                                 *map(str, debian_sources())], capture_output=True, text=True).stdout.split()[0]
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", building, mirror], check=True,
-                       capture_output=True, timeout=900)
-        building.rename(root)
-    return root
+    return kept("bare-bookworm", lambda folder: subprocess.run(
+        ["debootstrap", "--variant=minbase", "bookworm", folder, mirror()], check=True, capture_output=True,
+        timeout=900))
+
+
+def extract(release: str, packages, folder: Path):
+    """The files of these packages of another release, and of all that they need; nothing of it is configured."""
+    done = subprocess.run(["mmdebstrap", "--mode=root", "--variant=extract", f"--include={','.join(packages)}",
+                           "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\"",
+                           release, folder, mirror()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=900)
+    if done.returncode != 0:
+        raise RuntimeError(f"mmdebstrap: {done.stdout[-2000:]}")
 
 
 class Machine:

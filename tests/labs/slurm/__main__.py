@@ -14,7 +14,7 @@ from labs.slurm.waiting import LabError
 # The lab itself lies where other users may go and sockets have short paths; a home has neither for sure.
 LINK = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sust/labs/slurm"
 
-USE = """export SLURM_CONF={conf}
+USE = """export SLURM_CONF={conf} PATH={path}
     sinfo                                    # its nodes
     srun -N2 -l hostname                     # as root; or as a user without privileges:
     setpriv --reuid {user} --regid {user} --init-groups srun id
@@ -37,7 +37,7 @@ def up(options: Options) -> int:
         LINK.parent.mkdir(parents=True, exist_ok=True)
         LINK.symlink_to(lab.directory)
     lab = kept()
-    print(USE.format(conf=lab.configuration.file, user=JOB_USERS[0], scratch=lab.scratch, log=lab.directory / "log"))
+    print(USE.format(conf=lab.configuration.file, path=lab.programs.path, user=JOB_USERS[0], scratch=lab.scratch, log=lab.directory / "log"))
     if lab.rest:
         print(f"slurmrestd: {lab.rest.address}/slurm/; a token: scontrol token username=NAME lifespan=3600")
     return 0
@@ -68,7 +68,7 @@ def status() -> int:
 
 def options_of(said: argparse.Namespace) -> Options:
     return Options(nodes=said.nodes, gpus=said.gpus, accounting=said.accounting, rest=said.rest,
-                   cgroups=said.cgroups, namespaces=said.namespaces)
+                   cgroups=said.cgroups, namespaces=said.namespaces, release=said.release)
 
 
 def main() -> int:
@@ -81,6 +81,7 @@ def main() -> int:
     starting.add_argument("--rest", action="store_true", help="slurmrestd with JWT")
     starting.add_argument("--cgroups", action="store_true", help="hold jobs to their memory and devices")
     starting.add_argument("--namespaces", action="store_true", help="a network and a host name for each node")
+    starting.add_argument("--release", default="", help="a Debian whose Slurm it is, like trixie; else this machine's")
     verbs.add_parser("down", help="end it, with every job")
     verbs.add_parser("status", help="its daemons and nodes")
     said = parser.parse_args()

@@ -29,9 +29,10 @@ exit "$status"
 class Configuration:
     """Writes what a lab of these options in this slot needs, before its daemons start."""
 
-    def __init__(self, slot: Slot, options: Options):
+    def __init__(self, slot: Slot, options: Options, programs):
         self.slot = slot
         self.options = options
+        self.programs = programs
         self.lab = slot.directory
         self.host = socket.gethostname().split(".")[0]
         prefix = slot.cgroup_1_prefix() if options.cgroups else "n"
@@ -88,13 +89,13 @@ class Configuration:
         return f"NodeName={node} Name=gpu File={files}\n" if self.options.gpus else ""
 
     def cgroup_conf(self) -> str:
-        lines = ["CgroupPlugin=cgroup/v1", "CgroupMountpoint=/sys/fs/cgroup", "CgroupAutomount=no"]
+        lines = ["CgroupPlugin=cgroup/v1", "CgroupMountpoint=/sys/fs/cgroup"]
         if self.options.cgroups:
             lines += ["ConstrainCores=no", "ConstrainRAMSpace=yes", "ConstrainDevices=yes"]
         return "\n".join(lines) + "\n"
 
     def slurm_conf(self) -> str:
-        settings = {**self.daemons(), **self.authentication(), **self.times(), **self.scheduling(),
+        settings = {**self.programs.settings(), **self.daemons(), **self.authentication(), **self.times(), **self.scheduling(),
                     **self.accounting(), **self.options.settings}
         lines = [f"{key}={value}" for key, value in settings.items()]
         lines += [self.node_line(number, node) for number, node in enumerate(self.nodes, 1)]

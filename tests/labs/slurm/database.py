@@ -23,7 +23,7 @@ class Database:
         # MariaDB has no port: its client library finds the socket by this variable, for the host "localhost".
         reach = {"MYSQL_UNIX_PORT": str(self.socket)}
         self.mariadbd = lab.daemon("mariadbd", as_user(SERVICE_USER) + self.mariadbd_argv(), ready=self.answers)
-        self.slurmdbd = lab.daemon("slurmdbd", ["/usr/sbin/slurmdbd", "-D"], ready=self.serves, environment=reach)
+        self.slurmdbd = lab.daemon("slurmdbd", [*lab.programs.argv("slurmdbd"), "-D"], ready=self.serves, environment=reach)
 
     def mariadbd_argv(self):
         return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.socket}",
@@ -71,6 +71,7 @@ class Database:
 
     def slurmdbd_conf(self) -> str:
         settings = {
+            **self.lab.programs.settings(),
             **self.lab.configuration.authentication(),
             "DbdHost": "localhost",
             "DbdPort": self.lab.slot.port("slurmdbd"),

@@ -15,12 +15,12 @@ from labs.slurm.family import Family, mount_point
 from labs.slurm.network import Network
 from labs.slurm.node import Node, state_is_up
 from labs.slurm.options import Options
+from labs.slurm.programs import PATH, programs_of
 from labs.slurm.rest import Rest
 from labs.slurm.users import as_user, ensure_users
 from labs.slurm.waiting import LabError, until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "setpriv", "useradd")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def why_impossible() -> str | None:
@@ -69,11 +69,12 @@ class SlurmLab:
         self.slot = slot
         self.options = options
         self.directory = slot.directory
-        self.configuration = Configuration(slot, options)
+        self.programs = programs_of(options.release, self.directory)
+        self.configuration = Configuration(slot, options, self.programs)
         self.environment = {"SLURM_CONF": str(self.configuration.file)}
         self.network = Network(self.configuration)
         self.munged = self.daemon("munged", self.munged_argv(), ready=(self.directory / "run/munge.sock").exists)
-        self.controller = self.daemon("slurmctld", ["/usr/sbin/slurmctld", "-D", "-f", self.configuration.file],
+        self.controller = self.daemon("slurmctld", [*self.programs.argv("slurmctld"), "-D", "-f", self.configuration.file],
                                       ready=self.controller_answers)
         self.nodes = [Node(self, number) for number in range(1, options.nodes + 1)]
         self.database = Database(self) if options.accounting else None
@@ -81,14 +82,14 @@ class SlurmLab:
 
     def munged_argv(self):
         run = self.directory / "run"
-        return ["/usr/sbin/munged", "--foreground", "--force", f"--key-file={self.directory}/etc/munge.key",
+        return [*self.programs.argv("munged"), "--foreground", "--force", f"--key-file={self.directory}/etc/munge.key",
                 f"--socket={run}/munge.sock", f"--pid-file={run}/munged.pid", f"--seed-file={run}/munged.seed",
                 f"--log-file={self.directory}/log/munged.log"]
 
     def daemon(self, name, argv, environment=(), **options) -> Daemon:
         """For the parts of the lab."""
         return Daemon(name, argv, self.directory, self.slot.family,
-                      {"PATH": PATH, **self.environment, **dict(environment)}, **options)
+                      {"PATH": self.programs.path, **self.environment, **dict(environment)}, **options)
 
     def daemons(self) -> list[Daemon]:
         """All that run while the lab is up."""
@@ -96,6 +97,7 @@ class SlurmLab:
                 self.controller, *(node.slurmd for node in self.nodes), *([self.rest.slurmrestd] if self.rest else [])]
 
     def start(self):
+        self.programs.make()
         self.configuration.write()
         (self.directory / "options.json").write_text(self.options.to_json())
         if self.options.namespaces:
@@ -140,7 +142,7 @@ class SlurmLab:
         return clients.entering([*(as_user(user) if user else []), *words])
 
     def client_environment(self, more=()) -> dict:
-        return {"PATH": PATH, "HOME": str(self.scratch), "LANG": "C.UTF-8", **self.environment, **dict(more)}
+        return {"PATH": self.programs.path, "HOME": str(self.scratch), "LANG": "C.UTF-8", **self.environment, **dict(more)}
 
     def run(self, *words, user=None, check=True, timeout=60, environment=(), **options):
         """A command to its end; with check, its failure is a LabError that shows what was printed."""

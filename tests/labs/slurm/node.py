@@ -10,9 +10,8 @@ class Node:
         self.lab = lab
         self.number = number
         self.name = lab.configuration.nodes[number - 1]
-        # By the names `slurmd` and `slurmctld`: started as slurmd-wlm, Debian's Slurm ignores the Gres of its node.
-        self.slurmd = lab.daemon(self.name, ["/usr/sbin/slurmd", "-D", "-N", self.name, "-f", lab.configuration.file],
-                                 ready=self.serves, wrap=self.inside)
+        argv = [*lab.programs.argv("slurmd"), "-D", "-N", self.name, "-f", lab.configuration.file]
+        self.slurmd = lab.daemon(self.name, argv, ready=self.serves, wrap=self.inside)
 
     def inside(self, argv):
         return self.lab.network.inside(self.number, argv) if self.lab.options.namespaces else argv

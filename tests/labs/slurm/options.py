@@ -37,6 +37,7 @@ class Options:
     rest: bool = False  # slurmrestd with JWT
     cgroups: bool = False  # jobs are held to their memory and devices
     namespaces: bool = False  # each node has its own network and host name
+    release: str = ""  # of Debian, whose Slurm it is: "trixie"; none: this machine's
     partitions: tuple = PARTITIONS
     settings: dict = field(default_factory=dict)  # of slurm.conf, in place of the lab's own
     extra_lines: tuple = ()  # at the end of slurm.conf

@@ -19,9 +19,10 @@ class Rest:
         self.address = f"http://127.0.0.1:{self.port}"
         self.socket = lab.directory / "rest/socket"
         # Named one by one: its default list has the database's, without which it refuses to start.
-        plugins = [f"openapi/{VERSION}"] + ([f"openapi/db{VERSION}"] if lab.options.accounting else [])
-        argv = ["/usr/sbin/slurmrestd", "-a", "rest_auth/jwt", "-s", ",".join(plugins), "-f", lab.configuration.file,
-                f"127.0.0.1:{self.port}", f"unix:{self.socket}"]
+        words, self.version = lab.programs.rest
+        plugins = [f"openapi/{word}" for word in (words if lab.options.accounting else words[:1])]
+        argv = [*lab.programs.argv("slurmrestd"), "-a", "rest_auth/jwt", "-s", ",".join(plugins), "-f",
+                lab.configuration.file, f"127.0.0.1:{self.port}", f"unix:{self.socket}"]
         # Neither root nor SlurmUser, which it refuses; SLURM_JWT=daemon: it has no token of its own.
         self.slurmrestd = lab.daemon("slurmrestd", as_user(SERVICE_USER) + argv, ready=self.listens,
                                      environment={"SLURM_JWT": "daemon"})
@@ -46,7 +47,7 @@ class Rest:
                    "Content-Type": "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, f"/slurm/{VERSION}/{path}", json.dumps(body) if body else None, headers)
+            connection.request(method, f"/slurm/{self.version}/{path}", json.dumps(body) if body else None, headers)
             answer = connection.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text.startswith(b"{") else {"text": text.decode()}
