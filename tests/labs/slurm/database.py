@@ -71,6 +71,7 @@ class Database:
 
     def slurmdbd_conf(self) -> str:
         settings = {
+            **self.lab.programs.settings(),
             **self.lab.configuration.authentication(),
             "DbdHost": "localhost",
             "DbdPort": self.lab.slot.port("slurmdbd"),
