@@ -111,7 +111,8 @@ class Slurm final : public Book {
     void ask_for_site();
     void ask_for_past();
     void take(Result<Listing> listing);
-    Result<const Node*> node_named(std::string_view name) const;
+    Result<Node*> node_named(std::string_view name);
+    Then<void> then_seen(std::string node, std::string reason, Then<void> then);
 
     SlurmOptions slurm_;
     Principals principals_;
@@ -287,14 +288,28 @@ Result<std::vector<Node>> Slurm::nodes() {
     return context_.site->nodes;
 }
 
-Result<const Node*> Slurm::node_named(std::string_view name) const {
-    for (const auto& node : context_.site ? context_.site->nodes : std::vector<Node>()) {
-        if (node.name == name) {
-            return &*std::find_if(context_.site->nodes.begin(), context_.site->nodes.end(),
-                                  [&](const Node& one) { return one.name == name; });
+Result<Node*> Slurm::node_named(std::string_view name) {
+    if (context_.site) {
+        auto& nodes = context_.site->nodes;
+        const auto found = std::find_if(nodes.begin(), nodes.end(),
+                                        [&](const Node& one) { return one.name == name; });
+        if (found != nodes.end()) {
+            return &*found;
         }
     }
     return fail(Fault::not_found, "no node '" + core::printable(name, 80) + "'");
+}
+
+// Who releases a node right after it was held does not wait for the next look at the site.
+Scheduler::Then<void> Slurm::then_seen(std::string node, std::string reason, Then<void> then) {
+    return [this, node = std::move(node), reason = std::move(reason),
+            then = std::move(then)](Result<void> done) {
+        if (const auto known = node_named(node); done && known) {
+            (*known)->held = !reason.empty();
+            (*known)->hold_reason = reason;
+        }
+        then(std::move(done));
+    };
 }
 
 void Slurm::hold(std::string_view node, std::string_view reason, Then<void> then) {
@@ -307,11 +322,10 @@ void Slurm::hold(std::string_view node, std::string_view reason, Then<void> then
                          fmt::format("{} is held by somebody else: {}", node, (*known)->reason)));
     }
     next_site_ = {};
+    const auto said = core::printable(reason, 200);
     ask_or_tell<void>(
-        [this, name = std::string(node), said = core::printable(reason, 200)] {
-            return transport_->drain(name, said);
-        },
-        std::move(then));
+        [this, name = std::string(node), said] { return transport_->drain(name, said); },
+        then_seen(std::string(node), said, std::move(then)));
 }
 
 void Slurm::release(std::string_view node, Then<void> then) {
@@ -327,7 +341,7 @@ void Slurm::release(std::string_view node, Then<void> then) {
     }
     next_site_ = {};
     ask_or_tell<void>([this, name = std::string(node)] { return transport_->resume(name); },
-                      std::move(then));
+                      then_seen(std::string(node), "", std::move(then)));
 }
 
 // --- Questions -------------------------------------------------------------------------------
