@@ -7,8 +7,6 @@ namespace sust::cluster {
 using core::fail;
 using core::Fault;
 
-namespace {
-
 // A limit that nobody said, or that segments bring about, is at most what the back end allows.
 void fit_time_limit(const JobRequest& request, const Scheduler& scheduler, const Token& token,
                     Placement& placement) {
@@ -19,6 +17,8 @@ void fit_time_limit(const JobRequest& request, const Scheduler& scheduler, const
         placement.time_limit = *longest;
     }
 }
+
+namespace {
 
 Result<Placement> first_of(const std::vector<Choice>& choices) {
     for (const auto& choice : choices) {

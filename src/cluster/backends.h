@@ -19,6 +19,10 @@ struct Choice {
     std::optional<core::Error> refusal;
 };
 
+// The longest that may be, as is known now, where the request says no limit or goes on in segments.
+void fit_time_limit(const JobRequest& request, const Scheduler& scheduler, const Token& token,
+                    Placement& placement);
+
 class Backends {
   public:
     Backends() = default;

@@ -210,7 +210,10 @@ void Jobs::give() {
             std::vector<cluster::JobSpec> specs;
             for (; !line.waiting.empty() && ids.size() < k_given_max; line.waiting.pop_front()) {
                 ids.push_back(line.waiting.front());
-                specs.push_back(spec_of(live_.at(ids.back()), **scheduler));
+                auto& job = live_.at(ids.back());
+                // When it was chosen, its back end may not have been looked at yet.
+                cluster::fit_time_limit(job.request, **scheduler, {job.id}, job.placement);
+                specs.push_back(spec_of(job, **scheduler));
             }
             ++line.under_way;
             (*scheduler)
