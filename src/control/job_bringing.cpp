@@ -66,6 +66,7 @@ void Jobs::on_staged(const std::string& id, const Result<void>& staged) {
         }
     }
     advance(job);
+    give();
 }
 
 Result<void> Jobs::publish(Job& job, Scheduler& scheduler) {
