@@ -138,7 +138,7 @@ def test_links_and_pipes_in_a_users_directory_lead_root_nowhere(jobs):
     secret.chmod(0o640)  # root's group may read it, too
     made = jobs.place.parent / "made"
     job = jobs.submit(f"trap '' TERM; ln -sf {secret} stdout; rm -f stderr; mkfifo stderr; ln -s {made} cancel; {ENDLESS}",
-                      f'{OF_ALICE}\nstop_grace = "3s"')
+                      f'{OF_ALICE}\n[time]\ngrace = "3s"')
     wait_for("the link is there", lambda: (jobs.place / job / "1/cancel").is_symlink())
     jobs.sust.run("job", "cancel", job)  # writes where the link is
     assert jobs.end(job)["end"] == "cancelled"
