@@ -183,7 +183,7 @@ def test_work_longer_than_the_limit_goes_on_in_segments(site, jobs):
                       '[time]\nlimit = "10m"\nsegments = "1m"', "--set", "time.segments=1m")
     # A minute is the shortest segment that is accepted; here one is ended early by its own limit.
     shown = jobs.end(job, within=150)
-    assert shown["end"] == "completed" and [a["end"] for a in shown["attempts"]] == ["time_limit", "completed"]
+    assert shown["end"] == "completed" and [a["end"] for a in shown["attempts"]] == ["time_limit", "completed"], shown
     assert shown["retries"] == 0
 
 
