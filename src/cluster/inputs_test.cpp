@@ -27,9 +27,9 @@ std::string output(const std::string& path, const std::string& name = "made") {
 }
 
 TEST(Carried, SaysWhatIsReadAndLeftWithNamesOfTheirOwn) {
-    const auto request = read("workdir = '/work'\n" + input("in/model") +
-                              input("/work/other", "name = 'base-1.5'\n") +
-                              "[[output]]\nkind = 'adapter'\nname = 'a/b'\npath = '/work/out'\n"
+    const auto request = read("workdir = '/scratch'\n" + input("in/model") +
+                              input("/scratch/other", "name = 'base-1.5'\n") +
+                              "[[output]]\nkind = 'adapter'\nname = 'a/b'\npath = '/scratch/out'\n"
                               "base = 'tiny'\nreplace = true\n");
     ASSERT_TRUE(request) << core::to_string(request.error());
     const auto spec = spec_of(*request, {}, {"job"});
@@ -76,8 +76,8 @@ TEST(Carried, WhatIsWrongIsRefusedWithItsPlace) {
         {input("a-b") + input("y/a.b"), "two inputs are SUST_INPUT_A_B"},
         {output("a") + output("b"), "two outputs are named made"},
         {output("/etc/passwd"), "outside the working directory"},
-        {"workdir = '/work'\n" + output("/work/../etc/passwd"), "has a part '..'"},
-        {"workdir = '/work'\n" + output("/workers/a"), "outside the working directory"},
+        {"workdir = '/scratch'\n" + output("/scratch/../etc/passwd"), "has a part '..'"},
+        {"workdir = '/scratch'\n" + output("/scratches/a"), "outside the working directory"},
         {output("a", "Made It"), "dataset name"},
         {"[[output]]\nkind = 'image'\nname = 'a'\npath = 'a'\n", "no output is a 'image'"},
         {"[[output]]\nkind = 'adapter'\nname = 'a'\npath = 'a'\n", "an adapter has a base"},
